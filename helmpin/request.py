@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from helmpin import config, env
-from helmpin.arguments import Given, dry_run, is_on, split
+from helmpin.arguments import Given, dry_run, is_on, last, split
 from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
 from helmpin.config.sources import LOGIN_STDIN
 from helmpin.env import FALSE, TRUE
@@ -73,7 +73,8 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
             f"--{LOGIN_STDIN} and values from `-` cannot both read standard input",
             hint=f"set the password in {PASSWORD}",
         )
-    settings = config.read(options, {**env.ENVIRON, **secret}, chart=chart_of(command, positionals))
+    chart = _on_this_machine(chart_of(command, positionals), given, helm)
+    settings = config.read(options, {**env.ENVIRON, **secret}, chart=chart)
     notes = [*settings.notes, *([f"[helm-pin] settings file: {settings.file or 'none'}"] if helm.debug else [])]
     for note in notes:
         from helmpin import output
@@ -116,6 +117,15 @@ def chart_of(command: Command, positionals: Sequence[str]) -> str:
     named = [word for word in command.usage.split() if "CHART" in word]
     several = command.arguments[1] < 0
     return positionals[-1] if named and positionals and not (several and len(positionals) > 1) else ""
+
+
+def _on_this_machine(chart: str, given: Sequence[Given], helm: Helm) -> str:
+    """The chart; '' if a local path of that name is not the chart, whose settings file has no say then."""
+    if not (chart and (repository := last(given, "--repo"))):
+        return chart
+    from helmpin.chart.stage import prefers_repository
+
+    return "" if prefers_repository(repository, helm) else chart
 
 
 def _names(command: Command, positionals: Sequence[str]) -> Sequence[str]:

@@ -210,9 +210,8 @@ def stage(source: ChartSource, helm: ChartHelm) -> Iterator[Chart]:
 def _fetch(source: ChartSource, helm: ChartHelm, directory: Path) -> Tree:
     chart = source.chart.strip()
     repository = _last(source.flags, "--repo")
-    helm4 = bool(repository) and helm.version >= (4, 0, 0)
-    # as helm checks it: an empty name is not the current directory, and in Helm 4 --repo wins over a local path
-    if os.path.exists(chart) and not helm4:  # noqa: PTH110
+    helm4 = prefers_repository(repository, helm)
+    if os.path.exists(chart) and not helm4:  # noqa: PTH110  as helm checks it: an empty name is not the current directory
         return _local(source, helm, _absolute(chart))
     if not repository and chart.startswith(("/", ".")):
         raise HelmFailed("chart not found", where=chart, why="there is no such file or directory", hint=KINDS)
@@ -230,6 +229,11 @@ def _fetch(source: ChartSource, helm: ChartHelm, directory: Path) -> Tree:
         caches = [f"--repository-cache={indexes}", *([f"--content-cache={pulled}"] if helm4 else [])]
         helm.run(["show", "chart", *source.flags, *caches, "--", chart])
     return _archive(next(file for file in pulled.rglob("*") if _is_archive(file)), chart)
+
+
+def prefers_repository(repository: str | None, helm: ChartHelm) -> bool:
+    """Whether helm takes a chart from a repository (--repo) even if there is a local path of that name: Helm 4 does."""
+    return bool(repository) and helm.version >= (4, 0, 0)
 
 
 def _link_indexes(folder: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from helmpin import output
 from helmpin.errors import UsageError
 from helmpin.lint.chart_settings import say_allowances, with_settings_of
-from helmpin.lint.charts import chart_here, charts_of, ci_values
+from helmpin.lint.charts import charts_of, ci_values, from_repository, name_of
 from helmpin.lint.finding import Report
 from helmpin.lint.gather import gather
 from helmpin.lint.show import show
@@ -44,8 +45,8 @@ def run(request: Request) -> int:
     """Report the findings of all charts. Returns 3 if there are any, unless --no-fail was given, else 1 if a chart could not be
     linted."""
     _refuse_flags(request)
-    charts = charts_of(request.positionals or [chart_here()])
-    say_allowances(charts, request)
+    charts = charts_of(request)
+    say_allowances([name_of(chart, request) for chart in charts], request)
     report = _fixed(charts, request) if request.options["fix"] else _found(charts, request)
     status = 3 if report.findings and not request.options["no-fail"] else 1 if report.failed else 0
     try:
@@ -80,7 +81,11 @@ def _fixed(charts: Sequence[str], request: Request) -> Report:
     from helmpin.lint.fix import fix, fix_versions
     from helmpin.lint.opened import Target
 
-    targets = [Target(chart, with_settings_of(chart, request), ci_values(chart)) for chart in charts]
+    local = [chart for chart in charts if not from_repository(chart, request)]
+    for chart in charts:
+        if chart not in local:
+            output.say(f"Not fixed: {output.one_line(name_of(chart, request))}: it is in a repository")
+    targets = [Target(chart, with_settings_of(chart, request), ci_values(chart)) for chart in local]
     if request.options["suggest"]:
         fix_versions(targets, _found(charts, request).charts)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from helmpin import lifeline, output
 from helmpin.arguments import Given, dry_run, is_on, last, whole_number, words
 from helmpin.config.sources import go_seconds
 from helmpin.errors import HelmFailed, HelmPinError, NoRelease, UsageError, VerificationFailed
+from helmpin.helm import hide_secrets
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import outcome, revisions, storage
@@ -49,6 +51,7 @@ def run(request: Request) -> int:
             hint=storage.way_out(lost) or "run it again",
         )
     number = _target(request, before)
+    _refuse_what_is_left(request, before, number)
     _refuse_what_never_ran(request, before, number)
     target = read_revision(request.helm, name, number)
     record = _preflight(request, target, kubectl)
@@ -98,7 +101,9 @@ def _roll_back(request: Request) -> int:
         output.say(f"Not verified: the history could not be read. {helm_command(f'pin verify {name}')} verifies it.")
         return 0
     number = _target(request, before)
-    if not _names_revision(request) and (why := revisions.never_ran(before, number)):
+    if left := _is_left(request, before, number):
+        output.say(f"Note: {left[0]}; {left[1]}.")
+    elif not _names_revision(request) and (why := revisions.never_ran(before, number)):
         ran = revisions.last_that_ran(before)
         back = helm_command(f"pin rollback {name} {ran}")
         output.say(f"Note: {why}" + (f"; the last that ran is {ran}: {back}" if ran else "") + ".")
@@ -161,6 +166,29 @@ def _target(request: Request, rows: Sequence[HistoryRow]) -> int:
     )
 
 
+def _is_left(request: Request, rows: Sequence[HistoryRow], number: int) -> tuple[str, str] | None:
+    """For a revision that the command line does not name, and that an unfinished rollback was to leave: why it is not meant, and
+    what to run instead."""
+    if _names_revision(request) or not rows[-1].is_unfinished_rollback:
+        return None
+    to = rows[-1].rolls_back_to
+    name, verify = request.positionals[0], " --verify" if request.options["verify"] else ""
+    again = helm_command(f"pin rollback {name} {to or 'REVISION'}{verify}")
+    why = f"revision {rows[-1].revision} is a rollback that has not ended well, and it was to leave revision {number}"
+    shows = "" if to else f"; {helm_command(f'pin history {name}')} shows the revisions"
+    return why, f"name the revision to go to: {again}{shows}"
+
+
+def _refuse_what_is_left(request: Request, rows: Sequence[HistoryRow], number: int) -> None:
+    """Raise VerificationFailed for a revision that an unfinished rollback was to leave, unless the command line names it."""
+    if left := _is_left(request, rows, number):
+        why, hint = left
+        where = f"release {request.positionals[0]}, revision {number}"
+        raise VerificationFailed(
+            "the last rollback was to leave the revision before it", where=where, why=why, hint=hint
+        )
+
+
 def _refuse_what_never_ran(request: Request, rows: Sequence[HistoryRow], number: int) -> None:
     """Raise VerificationFailed for a target that never ran, unless the command line names it."""
     name, why = request.positionals[0], revisions.never_ran(rows, number)
@@ -196,7 +224,10 @@ def _helm(request: Request, before: Sequence[HistoryRow], number: int) -> None:
     elif names := storage.way_out(lost):
         state, hint = [each.why for each in lost], names
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
-        hint = "another field manager owns fields that helm must restore; add --force-conflicts to take them over"
+        verify = ["--verify"] if request.options["verify"] else []
+        again = hide_secrets(["rollback", *positionals, *verify, *words(request.flags), "--force-conflicts"])
+        command = helm_command(f"pin {shlex.join(again)}")
+        hint = f"another field manager owns fields that helm must restore; this takes them over: {command}"
     raise HelmFailed(
         "helm rollback failed; see its output above",
         where=f"release {' to revision '.join(positionals)}",

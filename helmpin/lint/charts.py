@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from helmpin.arguments import last
+from helmpin.chart.stage import prefers_repository
 from helmpin.config.file import FILE as SETTINGS
 from helmpin.errors import UsageError
 from helmpin.lint.finding import path_here
+from helmpin.request import Request
 
 
 class Skipped(Exception):
@@ -19,7 +22,7 @@ class NotAChart(Skipped):
     """It is not a chart at all."""
 
 
-def chart_here() -> str:
+def _chart_here() -> str:
     """The chart in the working directory, as helm lint takes it. Raises UsageError."""
     if not Path("Chart.yaml").is_file():
         raise UsageError(
@@ -28,8 +31,17 @@ def chart_here() -> str:
     return os.curdir
 
 
-def charts_of(names: Iterable[str]) -> list[str]:
-    """The charts that are named, without duplicates. A file in a chart stands for the chart (pre-commit names files), and a
+def charts_of(request: Request) -> list[str]:
+    """The charts that a command line names, without duplicates; without any, the one in the working directory. Raises
+    UsageError."""
+    named = request.positionals or [_chart_here()]
+    if prefers_repository(last(request.flags, "--repo"), request.helm):
+        return list(dict.fromkeys(named))
+    return local_charts(named)
+
+
+def local_charts(names: Iterable[str]) -> list[str]:
+    """The charts that paths stand for, without duplicates. A file in a chart stands for the chart (pre-commit names files), and a
     settings file for all charts below it."""
     return list(dict.fromkeys(chart for name in map(_chart_of, names) for chart in _charts_below(name)))
 
@@ -54,6 +66,19 @@ def _charts_below(name: str) -> list[str]:
         found += [os.path.normpath(folder)] if is_chart else []
         folders[:] = [] if is_chart else sorted(each for each in folders if not each.startswith("."))
     return found or [name]
+
+
+def from_repository(chart: str, request: Request) -> bool:
+    """Whether helm takes a chart from the repository that the command line names (--repo), not from a local path."""
+    repository = last(request.flags, "--repo")
+    is_local = os.path.exists(chart) and not prefers_repository(repository, request.helm)  # noqa: PTH110
+    return bool(repository) and not is_local
+
+
+def name_of(chart: str, request: Request) -> str:
+    """A chart for reports: its path, or a URL below that of the repository, which is no path here."""
+    repository = last(request.flags, "--repo") or ""
+    return f"{repository.rstrip('/')}/{chart}" if from_repository(chart, request) else chart
 
 
 def check_is_chart(chart: str) -> None:

@@ -6,6 +6,7 @@ first: of each chart as it is linted, with its own values alone, with fewer of t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -20,7 +21,7 @@ from helmpin.lint.charts import set_name
 from helmpin.lint.digests import digests
 from helmpin.lint.edit import CannotEdit
 from helmpin.lint.failure import template_path
-from helmpin.lint.finding import Finding, Linted, inside
+from helmpin.lint.finding import Finding, Linted, inside, path_here
 from helmpin.lint.opened import Opened, Target, opened, why_not_fixed
 from helmpin.lint.rules import REGISTRY
 from helmpin.lint.trial import Pins, Trials, rendered_images
@@ -150,6 +151,8 @@ def _say_not_fixed(text: str) -> None:
 def _report_changes(changed: Mapping[str, str], kept: Iterable[Wanted]) -> None:
     """Report which files were changed, and what the user should know of the values in them."""
     for name in changed:
-        output.inform(output.one_line(f"Fixed {name}"))
+        file = path_here(os.path.realpath(name))
+        linked = "" if file == path_here(name) else f", which is a link to {file}: what else reads that has changed too"
+        output.inform(output.one_line(f"Fixed {name}{linked}"))
     for note in dict.fromkeys(f"{one}: {one.note}" for one in kept if one.note and one.file.name in changed):
         output.inform(output.one_line(f"Note: {note}"))

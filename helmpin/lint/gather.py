@@ -9,7 +9,7 @@ from helmpin import output
 from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.errors import HelmFailed, HelmPinError, HelmStopped, UsageError
 from helmpin.lint.chart_settings import with_settings_of
-from helmpin.lint.charts import NotAChart, Skipped, check_is_chart, ci_values, set_name
+from helmpin.lint.charts import NotAChart, Skipped, check_is_chart, ci_values, name_of, set_name
 from helmpin.lint.failure import failure_location
 from helmpin.lint.finding import Finding, Linted, Report
 from helmpin.lint.merge import merged
@@ -68,13 +68,13 @@ def _report_chart(linted: Linted, progress: output.Progress) -> None:
         output.say(f"Error: {chart}: {linted.error.message()}")
 
 
-def _lint(chart: str, inputs: Inputs) -> Linted:
+def _lint(named: str, inputs: Inputs) -> Linted:
     """The result for one chart. Raises UsageError."""
     request = inputs.request
+    chart = name_of(named, request)
     try:
-        if not any(flag.name == "--repo" for flag in request.flags):
-            check_is_chart(chart)
-        with stage(ChartSource.of(chart, request.flags), request.helm) as staged:
+        check_is_chart(chart)
+        with stage(ChartSource.of(named, request.flags), request.helm) as staged:
             if staged.metadata.get("type") == "library":
                 raise Skipped("a library chart renders nothing by itself")
             own = inputs._replace(request=with_settings_of(chart, request))

@@ -14,7 +14,7 @@ from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.lint.finding import inside
 from helmpin.lint.values_files import ValuesFile, own_values_files, read
 from helmpin.named_tuple import NamedTuple
-from helmpin.output import for_helm
+from helmpin.output import for_helm, mask_urls
 from helmpin.render.merged_values import MergedValues
 from helmpin.render.values import VALUE_FLAGS, ValuesInput, sources
 
@@ -77,6 +77,8 @@ def opened(targets: Sequence[Target], stack: ExitStack) -> list[Opened]:
                 output.say(f"Not fixed: {output.one_line(chart)}: {why_not_fixed(error)}")
         elif Path(chart).is_file() and chart.endswith(".tgz"):
             output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
+        elif not Path(chart.strip()).exists():
+            output.say(f"Not fixed: {output.one_line(mask_urls(chart))}: it is not on this machine")
     return found
 
 

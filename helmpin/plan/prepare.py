@@ -10,13 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from helmpin import env, output
-from helmpin.arguments import Given, words
-from helmpin.errors import HelmFailed, VerificationFailed
+from helmpin.arguments import Given, is_on, words
+from helmpin.errors import HelmFailed, UsageError, VerificationFailed
 from helmpin.lock import PIPED
 from helmpin.lock.source import LockReading
 from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
-from helmpin.plan.plain_render import EarlyRender, Reuse, render_plain, start_early
+from helmpin.plan.plain_render import REUSE, EarlyRender, Reuse, render_plain, start_early
 from helmpin.plan.task import Task
 from helmpin.private import Folder
 from helmpin.release.reused_values import Previous, PreviousReading
@@ -89,6 +89,9 @@ def prepare(
     settings = asked.settings
     if not release:
         _check_is_no_release(chart, asked.flags)
+    if command == "template" and (flag := _reusing(asked.flags)):
+        why, hint = "the cluster is not asked for the release's values", "name the release, and leave out --no-cluster"
+        raise UsageError(f"{flag} has no effect here", why=why, hint=hint)
     with ExitStack() as stack:
         started = _start(asked, release, chart, command, cluster_flags, stack)
         task, staged, reading = started.task, started.staged, started.reading
@@ -137,10 +140,18 @@ def _may_read(started: _Started, flags: Sequence[Given], *, needs_cluster: bool 
     """Whether to plan with the release: not if the cluster does not answer, unless that is an error (see prepare). Raises
     HelmFailed if it is one."""
     assert started.reading
-    if needs_cluster is None and reuses_values(flags, started.merged.result() if started.merged else {}):
-        _check_answers(started.reading)
+    if needs_cluster:
         return True
-    return bool(needs_cluster) or _answers(started.reading)
+    given = started.merged.result() if started.merged and needs_cluster is None else {}
+    if (flag := _reusing(flags)) or (needs_cluster is None and reuses_values(flags, given)):
+        _check_answers(started.reading, f"leave out {flag}" if flag else "--no-cluster, or --reset-values")
+        return True
+    return _answers(started.reading)
+
+
+def _reusing(flags: Sequence[Given]) -> str:
+    """The flag with which the user has the release's values reused; '' for none."""
+    return next((name for name in ("--reuse-values", REUSE) if is_on(flags, name)), "")
 
 
 def _with_hints(
@@ -287,13 +298,12 @@ def _relocking(locking: Callable[..., str]) -> str:
     return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
 
 
-def _check_answers(reading: PreviousReading) -> None:
-    """Raise HelmFailed if the cluster cannot be asked for the release, with the flags that do without."""
+def _check_answers(reading: PreviousReading, instead: str) -> None:
+    """Raise HelmFailed if the cluster cannot be asked for the release. instead: what to do without its values."""
     try:
         reading.result()
     except HelmFailed as error:
-        instead = "or do without the values of the release: --no-cluster, or --reset-values"
-        hint = "\n".join(filter(None, (error.hint, instead)))
+        hint = "\n".join(filter(None, (error.hint, f"or do without the values of the release: {instead}")))
         raise HelmFailed(error.what, where=error.where, why=error.why, hint=hint) from None
 
 

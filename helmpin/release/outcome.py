@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from helmpin import lifeline
-from helmpin.errors import HelmFailed, HelmPinError, NoRelease
+from helmpin.errors import HelmFailed, HelmPinError, HelmStopped, NoRelease
 from helmpin.helm import Helm
 from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from helmpin.foreground import Ended
     from helmpin.helm import HelmProcess
 
+_TRIES = 3
 SECRET_BYTES = 1 << 20
 """The size limit of a Secret or ConfigMap (kubernetes/pkg/apis/core/types.go, MaxSecretSize)."""
 
@@ -28,6 +29,19 @@ class HistoryRow(NamedTuple):
     revision: int
     status: str
     description: str
+
+    @property
+    def is_unfinished_rollback(self) -> bool:
+        """Whether it is a rollback that has not ended well (pkg/action/rollback.go)."""
+        failed = self.status == "failed" and self.description.startswith('Rollback "')
+        return failed or self.status == "pending-rollback"
+
+    @property
+    def rolls_back_to(self) -> int:
+        """The revision that a pending or finished rollback goes to; 0 where helm's description does not say so, which
+        --description replaces."""
+        target = self.description.removeprefix("Rollback to ")
+        return int(target) if target != self.description and target.isdecimal() else 0
 
 
 NO_RELEASE = HistoryRow(0, "", "")
@@ -91,11 +105,6 @@ def moved(release: str, before: HistoryRow, now: HistoryRow) -> str:
     return f"release {release} was uninstalled by somebody else"
 
 
-def since(helm: Helm, release: str, before: HistoryRow) -> list[HistoryRow]:
-    """The revisions after `before`. Raises HelmFailed."""
-    return [row for row in History(helm, release, 10).rows() if row.revision > before.revision]
-
-
 def stop_if_asked(helm: Helm, release: str, before: HistoryRow, ended: Ended) -> None:
     """After a deployment: raise Stopped if a signal came meanwhile, so that main() reports the state of the release."""
     if ended.asked:
@@ -106,12 +115,31 @@ def stop_if_asked(helm: Helm, release: str, before: HistoryRow, ended: Ended) ->
 def state(helm: Helm, release: str, before: HistoryRow) -> str:
     """The state in which a stopped helm left a release, in one sentence."""
     try:
-        rows = since(helm, release, before)
+        known = _read_despite_signals(helm, release)
     except HelmPinError as error:
         return f"the state of release {release} cannot be read: {error.why}"
-    if rows:
-        return "; ".join(f"revision {row.revision} is {row.status}: {row.description}" for row in rows)
+    if rows := [row for row in known if row.revision > before.revision]:
+        said = "; ".join(f"revision {row.revision} is {row.status}: {row.description}" for row in rows)
+        return f"{said}{_after_pending(release, known)}"
     return f"revision {before.revision} is still the latest" if before.revision else f"there is no release {release}"
+
+
+def _read_despite_signals(helm: Helm, release: str) -> list[HistoryRow]:
+    """The latest revisions. Each Ctrl-C ends every program of the terminal, the helm that reads them too. Raises HelmFailed."""
+    for _ in range(_TRIES):
+        with suppress(HelmStopped):
+            return History(helm, release, 10).rows()
+    return History(helm, release, 10).rows()
+
+
+def _after_pending(release: str, known: Sequence[HistoryRow]) -> str:
+    """What to do if the latest revision is pending; else ''."""
+    if not known[-1].status.startswith("pending-"):
+        return ""
+    if to := known[-1].rolls_back_to:
+        return f"; {helm_command(f'pin rollback {release} {to}')} goes on with it"
+    ran = [row.revision for row in known if row.status == "deployed"]
+    return f"; {helm_command(f'pin rollback {release} {ran[-1]}')} goes back" if ran else ""
 
 
 def failure(helm: Helm, arguments: Sequence[str], before: HistoryRow, status: int, record: str = "") -> HelmFailed:

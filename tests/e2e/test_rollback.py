@@ -322,10 +322,15 @@ class TestReadBack:
         done = app.rollback("1", "--verify")
         if app.machine.helm4:
             assert done.status == 1
-            assert "add --force-conflicts" in done.stderr
             assert f"Deployment/app app has {app.image(c)}" in done.stderr
             assert "set by kubectl-set" in done.stderr
-            done = app.rollback("1", "--verify", "--force-conflicts")
+            with untouched(app):  # the one before the last is now where the rollback came from
+                again = app.rollback("--verify")
+                assert again.status == 4
+                assert "the last rollback was to leave the revision before it; nothing was changed" in again.stderr
+            command = done.stderr.rpartition("this takes them over: helm ")[2].splitlines()[0]
+            assert "rollback app 1 --verify" in command
+            done = app.machine.run(app.machine.helm_binary, *shlex.split(command))
         assert done.status == 0, done.stderr
         assert app.live() == app.image(a)
 

@@ -225,6 +225,12 @@ def test_an_unreachable_cluster_is_no_missing_release(
     chart = write_chart(tmp_path / "one", POD, values)
     planned = machine.pin("plan", "web", chart)
     assert planned.status == 0 and "Planned without the cluster, as a new release: " in planned.stderr
+    for flag in ("--reuse-values", "--reset-then-reuse-values"):
+        reusing = machine.pin("plan", "web", chart, flag, "-o", "images")
+        assert (reusing.status, reusing.stdout) == (1, ""), reusing.stderr
+        assert f"or do without the values of the release: leave out {flag}" in reusing.stderr
+        nowhere = machine.pin("plan", "web", chart, flag, "--no-cluster")
+        assert nowhere.status == 2 and f"{flag} has no effect here" in nowhere.stderr
     for command in (["upgrade", "web", chart], ["history", "web"], ["verify", "web"], ["rollback", "web", "--verify"]):
         done = machine.pin(*command)
         assert done.status == 1, (command, done.stderr)

@@ -94,6 +94,28 @@ def test_the_one_before_never_ran(named: list[str]) -> None:
     )
 
 
+STOPPED = HistoryRow(3, "pending-rollback", "Rollback to 1")
+CONFLICT = HistoryRow(3, "failed", 'Rollback "web" failed: conflict with "kubectl"')
+
+
+@pytest.mark.parametrize(
+    ("last", "hint"),
+    [
+        (STOPPED, "name the revision to go to: helm pin rollback web 1 --verify"),
+        (
+            CONFLICT,
+            "name the revision to go to: helm pin rollback web REVISION --verify; helm pin history web shows the revisions",
+        ),
+    ],
+)
+@pytest.mark.parametrize("named", [[], ["0"]])
+def test_the_one_before_is_where_a_rollback_came_from(named: list[str], last: HistoryRow, hint: str) -> None:
+    error = refused([ONE, HistoryRow(2, "deployed", "Upgrade complete"), last], *named, "--verify")
+    assert type(error) is VerificationFailed
+    assert error.why == "revision 3 is a rollback that has not ended well, and it was to leave revision 2"
+    assert error.hint == hint
+
+
 def test_no_number() -> None:
     for proof in ([], ["--verify"]):
         error = refused([ONE], "first", *proof)

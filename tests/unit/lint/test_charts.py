@@ -11,7 +11,7 @@ from helmpin.config import read
 from helmpin.errors import UsageError
 from helmpin.helm import Helm
 from helmpin.lint.chart_settings import say_allowances, with_settings_of
-from helmpin.lint.charts import NotAChart, chart_here, charts_of, check_is_chart, ci_values, set_name
+from helmpin.lint.charts import NotAChart, _chart_here, check_is_chart, ci_values, local_charts, set_name
 from helmpin.request import Request
 
 FILE = ".helm-pin.yaml"
@@ -54,20 +54,20 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_which_charts_are_meant(names: Sequence[str], charts: Sequence[str]) -> None:
-    assert charts_of(names) == charts
+    assert local_charts(names) == charts
 
 
 def test_a_file_below_the_working_directory_of_a_chart(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
     monkeypatch.chdir(repository / "charts/web/templates")
-    assert charts_of(["x.yaml"]) == [".."]
-    assert charts_of([f"{repository}/charts/web/Chart.yaml"]) == [f"{repository}/charts/web"]
+    assert local_charts(["x.yaml"]) == [".."]
+    assert local_charts([f"{repository}/charts/web/Chart.yaml"]) == [f"{repository}/charts/web"]
 
 
 def test_the_chart_in_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no chart is named"):
-        chart_here()
+        _chart_here()
     monkeypatch.chdir("charts/web")
-    assert charts_of([chart_here()]) == ["."]
+    assert local_charts([_chart_here()]) == ["."]
 
 
 @pytest.mark.parametrize(

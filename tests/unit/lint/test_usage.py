@@ -169,7 +169,7 @@ def test_what_cannot_be_fixed(parent: Path, capsys: pytest.CaptureFixture[str]) 
         assert [one.target.chart for one in charts] == ["app"]
     err = capsys.readouterr().err
     assert err.startswith("Not fixed: broken: ") and "\nNot fixed: packed.tgz: it is packed\n" in err
-    assert "oci" not in err
+    assert "\nNot fixed: oci://r.example/x: it is not on this machine\n" in err
 
 
 @pytest.mark.parametrize("source", ["-", "https://x.example/v.yaml", "/dev/null"])

@@ -95,10 +95,48 @@ def test_a_history_that_cannot_be_read_is_read_once_more() -> None:
             "revision 5 is failed: a; revision 6 is deployed: b",
         ),
         (LOST, FOUR, "the state of release web cannot be read: no route to host"),
+        (
+            [FOUR, HistoryRow(5, "pending-upgrade", "Preparing upgrade")],
+            FOUR,
+            "revision 5 is pending-upgrade: Preparing upgrade; helm pin rollback web 4 goes back",
+        ),
+        (
+            [THREE, FOUR, HistoryRow(5, "pending-rollback", "Rollback to 3")],
+            FOUR,
+            "revision 5 is pending-rollback: Rollback to 3; helm pin rollback web 3 goes on with it",
+        ),
+        (
+            [HistoryRow(1, "pending-install", "Initial install underway")],
+            NO_RELEASE,
+            "revision 1 is pending-install: Initial install underway",
+        ),
     ],
 )
 def test_the_state_that_a_stopped_helm_left(rows: Any, before: HistoryRow, told: str) -> None:
     assert state(reading(Helm(rows=rows)), "web", before) == told
+
+
+def test_the_state_is_read_although_each_ctrl_c_ends_the_helm_that_reads_it() -> None:
+    killed = HelmStopped("helm history failed", why="helm was killed by SIGINT")
+    history = Helm(rows=killed, then=[killed, killed, [FOUR]])
+    assert state(reading(history), "web", FOUR) == "revision 4 is still the latest"
+    assert "cannot be read: helm was killed by SIGINT" in state(reading(Helm(rows=killed)), "web", FOUR)
+
+
+@pytest.mark.parametrize(
+    ("status", "description", "unfinished", "to"),
+    [
+        ("pending-rollback", "Rollback to 12", True, 12),
+        ("pending-rollback", "of mine", True, 0),
+        ("failed", 'Rollback "web" failed: conflict', True, 0),
+        ("failed", 'Upgrade "web" failed: conflict', False, 0),
+        ("deployed", "Rollback to 2", False, 2),
+        ("superseded", "Rollback to you", False, 0),
+    ],
+)
+def test_a_rollback_that_has_not_ended_well(status: str, description: str, unfinished: bool, to: int) -> None:
+    row = HistoryRow(3, status, description)
+    assert (row.is_unfinished_rollback, row.rolls_back_to) == (unfinished, to)
 
 
 def test_only_a_signal_unwinds(monkeypatch: pytest.MonkeyPatch) -> None:
