@@ -53,9 +53,9 @@ def save(what: str, texts: Mapping[str, str], *, mode: int | None = None) -> Non
 
 def is_stream(name: str) -> bool:
     """Whether a name stands for a device, a pipe or a descriptor of a process, which must not be replaced by a file."""
-    if os.path.abspath(name).startswith(("/dev/fd/", "/dev/std", "/proc/")):  # noqa: PTH100 (such a link may lead to a file)
-        return True
     try:
+        if os.path.abspath(name).startswith(("/dev/fd/", "/dev/std", "/proc/")):  # noqa: PTH100 (such a link may lead to a file)
+            return True
         mode = Path(name).stat().st_mode
     except OSError:
         return False

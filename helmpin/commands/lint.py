@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from helmpin import output
+from helmpin import lifeline, output
 from helmpin.errors import UsageError
 from helmpin.lint.chart_settings import say_allowances, with_settings_of
 from helmpin.lint.charts import charts_of, ci_values, from_repository, name_of
@@ -78,9 +78,10 @@ def _found(charts: Sequence[str], request: Request) -> Report:
 
 def _fixed(charts: Sequence[str], request: Request) -> Report:
     """What is found after digests were written into values files, or with --suggest versions."""
-    from helmpin.lint.fix import fix, fix_versions
+    from helmpin.lint.fix import NOTHING, fix, fix_versions
     from helmpin.lint.opened import Target
 
+    lifeline.if_stopped(NOTHING)
     local = [chart for chart in charts if not from_repository(chart, request)]
     for chart in charts:
         if chart not in local:

@@ -21,7 +21,7 @@ class Exemption(NamedTuple):
     @property
     def shown(self) -> str:
         """For people."""
-        return f"{self.image} (until {self.until}: {self.reason})"
+        return f"{self.image} (until {self.until}: {' '.join(self.reason.split())})"
 
     def is_over(self, today: str = "") -> bool:
         """Whether its last day has passed. today: YYYY-MM-DD, '' for today."""

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from helmpin import output
+from helmpin import lifeline, output
 from helmpin.arguments import Given
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.image.hints import named
@@ -32,6 +32,9 @@ from helmpin.plan.images import ImagePlan
 from helmpin.plan.prepare import prepare
 from helmpin.render.values import values_flag
 from helmpin.save import save
+
+NOTHING = "no file was written"
+"""What is reported if --fix is stopped, until it writes."""
 
 
 def fix(targets: Sequence[Target]) -> None:
@@ -140,6 +143,7 @@ def _write(wanted: Iterable[Wanted], pins: Pins, charts: Sequence[Opened], stack
     kept = accepted(left, trials.wrong, _say_not_fixed)
     texts = texts_with(kept, _say_not_fixed)
     changed = {file.name: texts[path] for path, file in files.items() if path in texts and texts[path] != file.text}
+    lifeline.if_stopped(f"these files may have been written: {', '.join(changed)}" if changed else NOTHING)
     save("values", changed)
     _report_changes(changed, kept)
 

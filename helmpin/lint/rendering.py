@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from helmpin.arguments import words
+from helmpin.chart.setargs import dotted_key
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import UseKey, without_image
+from helmpin.image.manifest import ImageUse, UseKey, without_image
 from helmpin.lint.finding import Finding, Location
 from helmpin.lint.judge import judge, judge_missing
-from helmpin.lint.locate import locate
-from helmpin.lint.values_files import values_files
+from helmpin.lint.locate import locate, value_location
+from helmpin.lint.rules import NOT_A_REFERENCE
+from helmpin.lint.values_files import ValuesFile, values_files
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
+from helmpin.plan.value_hints import at_fault
 from helmpin.private import Folder, write
 from helmpin.render.output import Render, parse
 from helmpin.render.probe import PROBE, PROBE_TEXT
@@ -64,6 +67,12 @@ class Rendering(NamedTuple):
         files = values_files(self.chart, self.staged, self.inputs.values, self.ci)
         name = self.chart.rstrip("/")
         places = locate(uses, self.staged, render.values, files, marked, name)
+        invalid = {use.key for use, broken in found if broken.rule == NOT_A_REFERENCE}
+        places |= {
+            use.key: _at_fault(use, places[use.key], values, files)
+            for use in uses
+            if use.key in invalid & places.keys()
+        }
         return [
             Finding(
                 chart=self.chart,
@@ -102,3 +111,10 @@ class Rendering(NamedTuple):
             return parse(request.helm.run(["template", "lint", str(chart.archive()), *given, *rest]))
         except HelmFailed as error:
             raise values.in_users_words(error) from None
+
+
+def _at_fault(use: ImageUse, at: Location, values: Mapping[str, Any], files: Sequence[ValuesFile]) -> Location:
+    """Where the fault of an invalid image is: at the value beside the one at `at` that has it, if that is known."""
+    beside = at.value.rpartition(".")[0]
+    paths = [path for path in at_fault(use.image, values) if at.value and dotted_key(path[:-1]) == beside]
+    return next(filter(None, (value_location(path, values, files) for path in paths)), at)

@@ -44,7 +44,8 @@ def parse_lock(text: str, name: str) -> Lock:
         line = text.count("\n", 0, conflict.start()) + 1
         why = f"line {line}: it has a merge conflict"
         hint = (
-            "take either side (git checkout --ours or --theirs), and run helm pin lock, which adds and removes images"
+            "take either side (git checkout --ours or --theirs), and run the helm pin lock that wrote it again (with --keep, if "
+            "several charts share the file), which adds what the other side had"
         )
     raise UsageError(f"{name} is not a valid lock file", why=why, hint=hint)
 
@@ -52,11 +53,9 @@ def parse_lock(text: str, name: str) -> Lock:
 def _digests(content: Mapping[str, Any], text: str) -> dict[Reference, str]:
     version = content.get("version")
     if version != VERSION or isinstance(version, bool):
-        raise _Invalid(
-            f"its version is {version!r}; this helm-pin reads version {VERSION}"
-            if "version" in content
-            else f"it has no version: the first line must be `version: {VERSION}`"
-        )
+        if "version" not in content or str(version) == str(VERSION):  # or it is in quotes
+            raise _Invalid(f"it has no version: the first line must be `version: {VERSION}`")
+        raise _Invalid(f"its version is {version!r}; this helm-pin reads version {VERSION}")
     if unknown := sorted(set(content) - {"version", "images"}):
         raise _Invalid(f"unknown key: {unknown[0]}")
     items, lines = _items(content), _item_lines(text)

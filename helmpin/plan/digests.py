@@ -20,6 +20,7 @@ from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of
 from helmpin.plan.jobs import JobFollower, KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
+from helmpin.plan.value_hints import naming_numbers
 from helmpin.plan.value_index import leaves, text_of
 from helmpin.registry import RegistryError, Resolved
 
@@ -114,9 +115,9 @@ def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse], valu
     hint = error.hint
     if error.kind == "not-found":
         numbers = {text_of(value) for _, value in leaves(values) if isinstance(value, (int, float))}
-        hint = "\n".join(filter(None, (hint, number_hint(image, numbers))))
+        hint = "\n".join(filter(None, (hint, naming_numbers(number_hint(image, numbers), image, values))))
     elif error.kind in ("unreachable", "timeout", "rate-limited"):
-        hint += "\nor take the digests from a lock: --lock FILE, or from a release: --lock release:NAMESPACE/NAME"
+        hint += "\nor take the digests from a lock or a release: plan and upgrade --lock FILE, or --lock release:NAMESPACE/NAME"
     if all("test" in use.hook for use in uses):
         hint = f"only a test hook uses it; if you do not run that, {let_through(image)}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):

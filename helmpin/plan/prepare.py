@@ -278,12 +278,12 @@ def _say_kept_there(plan: Plan, lock: Lock) -> None:
 
 
 def _locking(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
-    """The command that writes a lock file for this chart. Flags that must not be printed, such as --set, are left out, and a remark
-    after the command says so."""
+    """The command that writes a lock file for this chart. Flags that must not be printed, such as --set, or that read what can be
+    read once, are left out, and a remark after the command says so."""
     from helmpin.helm import hide_secrets
 
     settings = asked.settings
-    hidden = [flag for flag in asked.flags if hide_secrets(flag.words) != list(flag.words)]
+    hidden = [flag for flag in asked.flags if hide_secrets(flag.words) != list(flag.words) or _reads_once(flag)]
     flags = words(flag for flag in asked.flags if flag not in hidden)
     flags += ["--no-cluster"] if release and not asks_cluster else []
     flags += [f"--also={pattern}" for pattern in settings.also]
@@ -291,6 +291,14 @@ def _locking(asked: PlanRequest, release: str, chart: str, file: str, *more: str
     command = ["pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, *more]
     yours = ", ".join(dict.fromkeys(flag.name for flag in hidden))
     return helm_command(shlex.join(command)) + (f" (with your {yours})" if yours else "")
+
+
+def _reads_once(flag: Given) -> bool:
+    """Whether a flag's values come from standard input, a pipe or `<(…)`."""
+    from helmpin.save import is_stream
+
+    parts = (flag.value or "").split(",") if flag.name in ("--values", "--set-file") else []
+    return any(source == "-" or is_stream(source) for source in (part.rpartition("=")[2].strip() for part in parts))
 
 
 def _relocking(locking: Callable[..., str]) -> str:

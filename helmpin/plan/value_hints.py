@@ -11,15 +11,50 @@ from helmpin.image.reference import split
 from helmpin.plan.value_index import leaves, text_of
 from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY
 
+_IS_READ = "the value is read as"
+
 
 def hint_on_values(image: str, values: Any) -> str:
     """What to do about a text that is not a valid reference. values: all of the chart's, as helm has merged them."""
-    return hint_on_empty_values(image, values) or f"correct {_at_fault(image, values)}"
+    if hint := hint_on_empty_values(image, values):
+        return hint
+    held, otherwise = _holding(image, values)
+    return f"correct {' or '.join(map(dotted_key, held[:3])) or otherwise}"
+
+
+def at_fault(image: str, values: Any) -> list[ValuePath]:
+    """The values that may make an image invalid: those with its tag if the name alone is valid, else those with its name or a part
+    of it."""
+    return _holding(image, values)[0]
+
+
+def naming_numbers(hint: str, image: str, values: Any) -> str:
+    """A hint about a value that is read as a number or a boolean, with the names of the values that print so."""
+    if not hint.startswith(_IS_READ):
+        return hint
+    tag = split(image)[1]
+    found = [
+        dotted_key(path)
+        for path, value in leaves(values)
+        if isinstance(value, (int, float))
+        for text in {text_of(value), _with_exponent(value)}
+        if text in (tag, image) or f"={text})" in image
+    ]
+    return hint.replace("the value", " or ".join(found[:3]), 1) if found else hint
+
+
+def _with_exponent(number: float) -> str:
+    """A number as Go prints a float64 of a million or more (strconv, FormatFloat 'g'): 2.0240101e+07."""
+    from decimal import Decimal
+
+    digits, _, exponent = f"{Decimal(repr(float(number))).normalize():e}".partition("e")
+    return f"{digits}e{int(exponent):+03d}"
 
 
 def hint_on_empty_values(image: str, values: Any) -> str:
     """The same, if the text itself shows it: with the values to set where a part of it is empty; else ''."""
-    return invalid_hint(image, tuple(_empty_repositories(image, values)), tuple(_empty_registries(values)))
+    hint = invalid_hint(image, tuple(_empty_repositories(image, values)), tuple(_empty_registries(values)))
+    return naming_numbers(hint, image, values)
 
 
 def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterator[str]:
@@ -44,9 +79,8 @@ def _empty_registries(values: Any) -> Iterator[str]:
     return (dotted_key(path) for path, text in _texts(values) if not text and REGISTRY_KEY.search(str(path[-1])))
 
 
-def _at_fault(image: str, values: Any) -> str:
-    """What to correct in an invalid image, for people: the values with its tag if the name alone is valid, else those with its name
-    or a part of it."""
+def _holding(image: str, values: Any) -> tuple[list[ValuePath], str]:
+    """The values at fault, and what to call them if there are none."""
     name, tag, _ = split(image)
     after_name = image[len(name) + 1 :]  # a tag that begins with an @ is a part of it
     if after_name and is_valid(name):
@@ -55,7 +89,7 @@ def _at_fault(image: str, values: Any) -> str:
     else:
         held = [path for path, text in _texts(values) if _holds(name, text, path)]
         otherwise = "the values that set it"
-    return " or ".join(dotted_key(path) for path in held[:3]) or otherwise
+    return held, otherwise
 
 
 def _holds(name: str, text: str, path: ValuePath) -> bool:

@@ -147,6 +147,8 @@ def population(kubectl: Kubectl, selector: str = "") -> Population:
         answers += some.values()
     tops = [item for item in everything if item["metadata"]["uid"] in chosen and not _owners(item) & known]
     unread = dict.fromkeys(error for answer in answers for error in answer.errors)
+    if not everything and not unread:
+        unread = dict.fromkeys(kubectl.no_namespace())
     return Population(
         namespace=kubectl.namespace, tops=tops, everything=everything, unread=tuple(unread), selector=selector
     )
@@ -174,6 +176,8 @@ def live_checks(
     """Whether the workloads of a namespace have the lock's digests, and whether their pods run them."""
     seen, pairs = compare(lock, here)
     pods = compare_pods(pairs, Pods(here.everything, are_all=not here.unread), lock.name)
+    if not here.tops:
+        pods.silent.append("nothing was seen whose pods could be compared")
     judged_ones, resting = {id(now) for _, now in pairs}, idle(here.tops)
     pods.silent += [
         f"what the pods of {name_of(top)} should run is unknown"

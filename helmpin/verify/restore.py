@@ -111,19 +111,22 @@ def checked(target: Revision) -> Record:
 
 
 def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
-    """The nearest earlier revision that can be restored, if there is one."""
+    """The nearest revision that can be restored, if there is one: of earlier ones, or else of later ones but the last."""
     usable = []
-    for revision in revisions.read_all(kubectl.helm, target.release).found:
-        stored = revision.stored
-        if stored.revision < target.revision and stored.status in RAN:
+    stored_ones = [each.stored for each in revisions.read_all(kubectl.helm, target.release).found]
+    last = max((each.revision for each in stored_ones), default=0)
+    for stored in stored_ones:
+        is_other = stored.revision < target.revision or target.revision < stored.revision < last
+        if is_other and stored.status in RAN:
             with suppress(HelmPinError):
                 usable.append((stored.revision, askable(checked_record(stored), stored)))
     found = at_registry([references for _, references in usable], registries)
     whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
     if not whole:
-        return "push the image again, or deploy another version: no earlier revision can be restored"
-    back = helm_command(f"pin rollback {target.release} {whole[-1]} --verify")
-    return f"{back}: revision {whole[-1]} can be restored"
+        return "push the image again, or deploy another version: no other revision can be restored"
+    nearest = max((number for number in whole if number < target.revision), default=min(whole))
+    back = helm_command(f"pin rollback {target.release} {nearest} --verify")
+    return f"{back}: revision {nearest} can be restored"
 
 
 def check_stored(now: Revision, record: Record, number: int) -> None:

@@ -248,7 +248,7 @@ class TestOneRelease:
                 app.delete(a)
                 done = app.rollback("2", "--dry-run", "--verify")
                 assert done.status == 4
-                assert "no earlier revision can be restored" in done.stderr
+                assert "no other revision can be restored" in done.stderr
         finally:
             for letter in "AB":
                 app.push(letter)

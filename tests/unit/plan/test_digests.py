@@ -152,7 +152,10 @@ def test_a_test_hook_alone_may_be_let_through(monkeypatch: pytest.MonkeyPatch) -
         ("not-found", f"\nquote {WEB} set()"),
         ("unauthorized", ""),
         *(
-            (kind, "\nor take the digests from a lock: --lock FILE, or from a release: --lock release:NAMESPACE/NAME")
+            (
+                kind,
+                "\nor take the digests from a lock or a release: plan and upgrade --lock FILE, or --lock release:NAMESPACE/NAME",
+            )
             for kind in ("unreachable", "timeout", "rate-limited")
         ),
     ],

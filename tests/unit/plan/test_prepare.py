@@ -14,7 +14,7 @@ from helmpin.arguments import Given
 from helmpin.chart import stage
 from helmpin.chart.stage import Chart, ChartSource
 from helmpin.config.settings import Exemption, Settings
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
@@ -173,8 +173,13 @@ class TestFlags:
         assert bench.source == ChartSource("./app", (), False)
 
     def test_those_of_the_values_are_read_once(self, bench: Bench) -> None:
-        reuse = [switch("--reset-values"), switch("--reuse-values"), switch("--reset-then-reuse-values")]
-        assert bench.prepared(*reuse).flags == []
+        assert bench.prepared(switch("--reset-values")).flags == []
+
+    @pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+    def test_a_release_that_is_not_read_has_none_to_reuse(self, bench: Bench, flag: str) -> None:
+        with pytest.raises(UsageError, match=f"{flag} has no effect here"):
+            bench.prepared(switch(flag))
+        assert bench.prepared(Given(flag, "false", (f"{flag}=false",))).flags == []
 
 
 class TestANameThatIsNoChart:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helmpin.plan.value_hints import hint_on_values
+from helmpin.plan.value_hints import at_fault, hint_on_values
 from tests.support.renders import digest
 
 IMAGE = {"repository": "q.io/app", "tag": ""}
@@ -31,3 +31,25 @@ IMAGE = {"repository": "q.io/app", "tag": ""}
 )
 def test_the_value_at_fault_is_named(image: str, values: dict[str, Any], hint: str) -> None:
     assert hint_on_values(image, values).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("image", "values", "hint"),
+    [
+        ("a/b:2.0240101e+07", {"image": {"tag": 20240101}}, "image.tag is read as a number; quote it"),
+        ("a/b:2.0240101e+07", {"image": {"tag": 20240101.0}, "port": 80}, "image.tag is read as a number; quote it"),
+        ("a/b:1e+06", {"x": {"tag": 1000000}, "y": {"tag": 1e6}}, "x.tag or y.tag is read as a number; quote it"),
+        ("a/b:%!s(float64=1.5)", {"image": {"tag": 1.5}}, "image.tag is read as a number; quote it"),
+        ("a/b:%!s(bool=true)", {"image": {"tag": True}}, "image.tag is read as true or false; quote it"),
+        ("a/b:%!s(float64=1.5)", {"image": {"tag": "1.5"}}, "the value is read as a number; quote it"),
+    ],
+)
+def test_a_value_that_is_read_as_a_number_is_named(image: str, values: dict[str, Any], hint: str) -> None:
+    assert hint_on_values(image, values) == hint
+
+
+def test_the_values_at_fault() -> None:
+    values = {"image": {"repository": "Nginx", "tag": "1.2"}, "other": {"repository": "team/app", "tag": "a b"}}
+    assert at_fault("Nginx:1.2", values) == [("image", "repository")]
+    assert at_fault("team/app:a b", values) == [("other", "tag")]
+    assert at_fault("Some:1", values) == []

@@ -14,7 +14,7 @@ from helmpin.lock import Lock
 from helmpin.lock.source import of_release
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import of_manifest
-from helmpin.verify.by_lock import LockDigests, Population, compare, lock_check, population, wanted
+from helmpin.verify.by_lock import LockDigests, Population, compare, live_checks, lock_check, population, wanted
 from helmpin.verify.check import FAILED, OK, UNKNOWN
 from helmpin.verify.stored import pinned_check
 
@@ -122,6 +122,24 @@ def test_a_selector_that_is_none_is_a_matter_of_usage() -> None:
     assert (refused.value.where, refused.value.why) == (["--selector bad selector!!"], bad)
     assert population(cast("Any", Api(forbidden)), "a=b").unread == (forbidden,)
     assert population(cast("Any", Api(bad, every=bad)), "a=b").unread == (bad,), "not for the selector's sake"
+
+
+def test_a_namespace_that_does_not_exist_is_not_an_empty_one() -> None:
+    class Nowhere(Api):
+        namespace = "gone"
+        missing = ('namespaces "gone" not found (NotFound)',)
+
+        def no_namespace(self) -> tuple[str, ...]:
+            return self.missing
+
+    nowhere = Nowhere("")
+    here = population(cast("Any", nowhere))
+    assert here.unread == nowhere.missing
+    workloads, pods = live_checks(LOCK, here, cast("Any", nowhere), None)
+    assert (workloads.verdict, pods.verdict) == (UNKNOWN, UNKNOWN)
+    nowhere.missing = ()
+    workloads, pods = live_checks(LOCK, population(cast("Any", nowhere)), cast("Any", nowhere), None)
+    assert (workloads.verdict, pods.verdict) == (FAILED, UNKNOWN)
 
 
 def test_a_lock_that_nothing_runs() -> None:

@@ -167,9 +167,25 @@ def test_a_digest_that_is_gone(world: World) -> None:
     assert error.hint == "helm pin rollback web 2 --verify: revision 2 can be restored"
 
 
+@pytest.mark.parametrize(
+    ("others", "offered"),
+    [
+        ([stored(2, A), stored(4, B), stored(5, B), stored(6, B, "deployed")], 4),
+        ([stored(2, B), stored(4, B), stored(6, B, "deployed")], 2),
+        ([stored(4, A), stored(5, B), stored(6, B, "failed")], 5),
+    ],
+)
+def test_a_later_revision_is_offered_where_no_earlier_one_is_complete(
+    world: World, others: list[Revision], offered: int
+) -> None:
+    world.errors, world.revisions = {A: "not-found"}, [stored(3, A), *others]
+    hint = f"helm pin rollback web {offered} --verify: revision {offered} can be restored"
+    assert refused(VerificationFailed, stored(3, A)).hint == hint
+
+
 def test_a_digest_that_is_gone_everywhere(world: World) -> None:
     world.errors, world.revisions = {A: "not-found"}, [stored(1, A)]
-    hint = "push the image again, or deploy another version: no earlier revision can be restored"
+    hint = "push the image again, or deploy another version: no other revision can be restored"
     assert refused(VerificationFailed, stored(3, A)).hint == hint
 
 
