@@ -32,8 +32,8 @@ class Causes:
 
     def carriers(self, difference: Difference) -> list[Group]:
         """The groups whose digest appears in a difference, first where it does more than follow their own reference. Preferred are
-        those that values pin, since a value may reach more than its image; then those whose image appears with the digest; then
-        those that are not proven."""
+        those that values pin, since a value may reach more than its image; then those that others' images appear with; then those
+        whose own image appears with the digest; then those that are not proven."""
         after = readable(difference.after)
         shown = [g for g in self._groups if g.digest[7:19] in after]
         active = self._active()
@@ -41,7 +41,8 @@ class Causes:
         others = _without_references(after, shown)
         shown = [g for g in shown if g.digest[7:19] in others] or shown
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
-        likely = named or shown
+        strangers = [g for g in shown if split(g.image)[0] not in after]
+        likely = (strangers if named else []) or named or shown
         return [g for g in likely if not g.proven] or likely
 
     def suspects(self, source: str, before: Any = "") -> list[Group]:

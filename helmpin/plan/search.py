@@ -140,17 +140,19 @@ class Search:
         if not result.failing and not result.collateral:
             self.result = attempt
             return
+        overridden = self._overridden(result)
         self.tried.add(
             {
                 key: some  # of several values that pin a use, not all need be to blame
                 for key, some in settings.items()
-                if key in result.failing or len({setting.path for setting in some if setting.value}) == 1
+                if key not in overridden
+                and (key in result.failing or len({setting.path for setting in some if setting.value}) == 1)
             },
             result.failing,
         )
         before = self._state()
         blamed = self._blame_collateral(result)
-        self._blame_values(result, blamed)
+        self._blame_values(result, blamed, overridden)
         self._blame_templates(attempt, result, blamed, before)
         if self._state() == before:  # no group in particular, so all change
             why = "\n".join(map(str, result.collateral[:3]))
@@ -303,7 +305,18 @@ class Search:
             Suspicion(group=group, ranked=group.ranked, paths=frozenset(paths), effects=frozenset(effects), note=note)
         )
 
-    def _blame_values(self, result: Comparison, blamed: Collection[Group]) -> None:
+    def _overridden(self, result: Comparison) -> set[UseKey]:
+        """The uses that have another image's digest, so that their own candidate has not been seen to fail."""
+        active = self._active()
+        return {
+            use.key
+            for group in active
+            for use in group.uses
+            if use.key in result.failing
+            and any(g.digest != group.digest and g.digest in result.images.get(use.key, "") for g in active)
+        }
+
+    def _blame_values(self, result: Comparison, blamed: Collection[Group], overridden: Collection[UseKey]) -> None:
         """Drop the candidates that did not pin a use, except those of groups that are blamed already. Where another image's value
         came out instead, that one is dropped: it reaches more than its own image."""
         tried = [group for group in self._active() if group not in blamed]
@@ -318,10 +331,9 @@ class Search:
                 reached[group] = found
                 self._note(group.uses, f"{_names(group.current())}: gives {result.images[found[0].key]!r} elsewhere")
                 group.leave_paths({path for use in found for path in group.read_among(self._reads(use.source))})
-        explained = {use.key for uses in reached.values() for use in uses}
         for group in [group for group in tried if group not in reached]:
             group.proven = not bad[group]
-            own = [use for use in bad[group] if use.key not in explained]
+            own = [use for use in bad[group] if use.key not in overridden]
             if not own:
                 continue
             self._note(own, f"{_names(group.current())}: gives {result.images.get(own[0].key)!r}")

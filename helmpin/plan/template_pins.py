@@ -161,7 +161,7 @@ def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
         turn = str(pin.turn) if pin.beside is None else f"{pin.turn} {pin.beside}"
         document.setdefault(pin.written, {})[turn] = digest if digest.startswith("@") else pin.pinned
         forms.update(dict.fromkeys(pin.may_become, pin.written))
-    name = json.dumps(f"helm-pin: {path}")
+    name = json.dumps(f"helm-pin: {path}", ensure_ascii=False)
     more = f' "forms" {_dict(forms)}' if forms else ""
     call = f'{{{{- include "{_PRINT}" (dict "at" . "text" (include {name} .) "pins" {_dict(table)}{more}) -}}}}'
     return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}\n{call}\n"
@@ -325,4 +325,4 @@ def _dict(node: Mapping[str, object] | str) -> str:
 
 def _go(text: str) -> str:
     """A string literal of a Go template."""
-    return f"`{text}`" if "`" not in text and "\n" not in text else json.dumps(text)
+    return f"`{text}`" if "`" not in text and "\n" not in text else json.dumps(text, ensure_ascii=False)
