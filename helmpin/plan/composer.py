@@ -77,12 +77,13 @@ class Composer:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried and rejected."""
         from helmpin.plan.value_probe import Probed, ValueProbe
 
-        reads, keys = cache(self._reads), cache(self._keys)
-        probed = [
-            Probed(fact=fact, reads=reads(fact.origin.source), keys=keys(fact.origin.source))
-            for fact in self._facts()
-            if fact.use.key in attempt.by_template and fact.may_be_set
-        ]
+        reads, alone = cache(self._reads), self._hints.printed_alone
+        probed = []
+        for fact in self._facts():
+            if fact.use.key in attempt.by_template and fact.may_be_set:
+                read, folder = reads(fact.origin.source), self._folder(fact.origin.source)
+                keys, cuts = self._hints.keys(folder), self._hints.cut_digests(folder)
+                probed.append(Probed(fact=fact, reads=read, alone=alone & read, keys=keys, cuts_digests=cuts))
         return ValueProbe(attempt, probed, self._value_index(), tried)
 
     def values_search(self, attempt: Attempt) -> ValuesSearch:
@@ -206,17 +207,16 @@ class Composer:
 
     def _scan(self, source: str) -> TemplateScan:
         """The scan of the templates of the chart that `source` belongs to."""
-        path = next(iter(self._paths(source)), "")
-        return self._hints.scan(chart_folder(path))
+        return self._hints.scan(self._folder(source))
 
     def _reads_on_lines(self, source: str, word: str) -> set[ValuePath]:
         """The values that a template reads by their whole path, on the lines that have a word; on any line: ''."""
         lines = (line for path in self._paths(source) for line in self._templates.get(path, "").splitlines())
         return {chain for line in lines if has_word(line, word) for chain in chains(line)}
 
-    def _keys(self, source: str) -> set[str]:
-        """The keys that the templates of the chart of `source` read, whatever the map."""
-        return self._hints.keys(chart_folder(next(iter(self._paths(source)), "")))
+    def _folder(self, source: str) -> str:
+        """The folder of the chart of `source`."""
+        return chart_folder(next(iter(self._paths(source)), ""))
 
     def _reads(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path, itself or in the named templates that it uses."""

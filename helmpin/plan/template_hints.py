@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
+from helmpin.plan.value_keys import last_key
 from helmpin.render.actions import TPL
 from helmpin.render.nondeterminism import calling, defined, is_random, used
 from helmpin.render.repeatable import PREFIX, using_results
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _FIXED = re.compile(rf"{PREFIX}\w+")
 """The name of a named template that gives a fixed result."""
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
+_ALONE = re.compile(r"\}\}\s*\{\{-?\s*(?:(?:printf|tpl)\s+)?(\.Values(?:\.\w+)+)[^}]*\}\}\s*\{\{-?\s*(?:else|end)\b")
+"""A branch of a template that prints a value alone."""
+_IS_PART = re.compile(r"(tag|repository|registry)$", re.IGNORECASE)
+_CUTS_DIGEST = re.compile(r"\b(?:split\w*|regex\w+|mustRegex\w+)\b[^}\n]*@")
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
 """What templates get from helm besides values and subcharts (helm.sh/docs/chart_template_guide/builtin_objects)."""
 
@@ -56,6 +61,7 @@ class TemplateHints:
         """Whether one of them may change a map that other templates get."""
         self.unfixed = calling(files if compared is None else compared, _evaluates_random_string)
         """The templates that make something random in a string that `tpl` evaluates, in spite of fixed results."""
+        self._keys: dict[str, set[str]] = {}
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)
@@ -74,9 +80,24 @@ class TemplateHints:
 
     def keys(self, folder: str) -> set[str]:
         """The keys that the templates of the chart in a folder, and those of its subcharts, read, but not of helm's own objects."""
-        texts = (text for name, text in self.files.items() if name.startswith(folder))
-        read = {chain for text in texts for chain in re.findall(r"((?:\.[A-Za-z_]\w*)+)", text)}
-        return {parts[-1] for chain in read if _OWN_OBJECTS.isdisjoint(parts := chain.split("."))}
+        if folder not in self._keys:
+            read = {chain for text in self._texts(folder) for chain in re.findall(r"((?:\.[A-Za-z_]\w*)+)", text)}
+            self._keys[folder] = {parts[-1] for chain in read if _OWN_OBJECTS.isdisjoint(parts := chain.split("."))}
+        return self._keys[folder]
+
+    def cut_digests(self, folder: str) -> bool:
+        """Whether a template of the chart in a folder, or of its subcharts, may cut the digest off a tag or a reference."""
+        return any(map(_CUTS_DIGEST.search, self._texts(folder)))
+
+    def _texts(self, folder: str) -> Iterator[str]:
+        return (text for name, text in self.files.items() if name.startswith(folder))
+
+    @cached_property
+    def printed_alone(self) -> set[ValuePath]:
+        """The values of which a named template that reads parts of an image prints nothing else, in one of its branches."""
+        bodies = (body for named in self._bodies.values() for body in named)
+        of_images = (body for body in bodies if any(_IS_PART.search(last_key(chain)) for chain in chains(body)))
+        return {chain for body in of_images for printed in _ALONE.findall(body) for chain in chains(printed)}
 
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""

@@ -26,6 +26,8 @@ class ValueIndex:
         """given: the values that the user gives now. kept: those that the release will keep, with the reused ones."""
         self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
+        self.templates: list[ValuePath] = []
+        """The paths of values that are templates for `tpl`."""
         self._templates: list[tuple[ValuePath, list[str]]] = []
         self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
         for turn, (path, value) in enumerate(_own(tree, (), _NONE, tree.get("global"))):
@@ -33,8 +35,10 @@ class ValueIndex:
                 self._by_key[last_key(path).lower()].append((turn, path, value))
             elif not isinstance(value, (dict, list)) and reaches(path):
                 self._by_text[text_of(value).strip()].append(path)
-                if is_template(value) and (fixed := _fixed_parts(value)):
-                    self._templates.append((path, fixed))
+                if is_template(value):
+                    self.templates.append(path)
+                    if fixed := _fixed_parts(value):
+                        self._templates.append((path, fixed))
         self._tags: dict[str, _ByKeys] = {}
         self._above: dict[str, dict[ValuePath, list[ValuePath]]] = {}
 

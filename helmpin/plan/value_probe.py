@@ -25,7 +25,7 @@ from helmpin.plan.attempt import NOTHING, Attempt, Facts
 from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template, scope_of, text_of
-from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
+from helmpin.plan.value_keys import DIGEST_KEY, REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
 
@@ -52,6 +52,8 @@ OPEN_KEY = re.compile(
 
 
 _MARK = re.compile(r"mark\d+z")
+_PART = re.compile(r"(tag|version|digest|sha_?256|sha|hash|name|registry|suffix|variant|flavou?r)$", re.IGNORECASE)
+"""The keys of what is no whole reference."""
 
 
 class Probed(NamedTuple):
@@ -60,8 +62,12 @@ class Probed(NamedTuple):
     fact: Facts
     reads: Collection[ValuePath]
     """The values that its template reads by their whole path, itself or in the named templates that it uses."""
+    alone: Collection[ValuePath]
+    """Those that a named template prints alone, in place of an image's parts."""
     keys: Collection[str]
     """The keys that the templates of its chart read, whatever the map."""
+    cuts_digests: bool
+    """Whether these may cut a digest off a tag."""
 
     @property
     def image(self) -> str:
@@ -89,6 +95,8 @@ class _Mark(NamedTuple):
     text: str
     """The value without the mark."""
     mark: str
+    value: str
+    """The value with the mark: `1.2-mark7z`, or in the form of a digest, `1.2@sha256:…`."""
 
 
 class _Probe(NamedTuple):
@@ -99,12 +107,13 @@ class _Probe(NamedTuple):
     """The tags that it leaves empty."""
     sharing: bool = False
     """Whether it looks for tags that images share."""
+    by_digest: bool = False
+    """Whether its marks have the form of digests."""
 
     @property
     def settings(self) -> tuple[Setting, ...]:
         """What it sets."""
-        marked = (Setting(path, f"{text}-{mark}") for path, text, mark in self.marks)
-        return (*marked, *(Setting(path, "") for path in self.emptied))
+        return (*(Setting(each.path, each.value) for each in self.marks), *(Setting(path, "") for path in self.emptied))
 
 
 class _Read(NamedTuple):
@@ -112,6 +121,10 @@ class _Read(NamedTuple):
 
     open: list[ValuePath]
     """Values that are empty or missing, and may take a tag or a reference."""
+    whole: set[ValuePath]
+    """Those that may take only a reference, since a template prints them alone."""
+    digests: list[ValuePath]
+    """Values that are empty or missing, and may take a digest."""
     tags: list[ValuePath]
     """Tags."""
     instead: list[str]
@@ -122,8 +135,13 @@ def _read(each: Probed, values: ValueIndex) -> _Read:
     own = [chain for chain in each.reads if chain[0] != "global"]
     inner = {chain[:i] for chain in own for i in range(1, len(chain))}
     paths = [chain if chain[0] == "global" else (*each.scope, *chain) for chain in each.reads]
+    leaves = [(*each.scope, *chain) for chain in own if chain not in inner]
+    alone = {(*each.scope, *chain) for chain in each.alone if not _PART.search(last_key(chain))}
+    whole = {path for path in leaves if path in alone and _is_empty(path, values)}
     return _Read(
-        open=[path for chain in own if chain not in inner and _is_open(path := (*each.scope, *chain), values)],
+        open=[path for path in leaves if path in whole or _is_open(path, values)],
+        whole=whole,
+        digests=[path for path in leaves if DIGEST_KEY.search(last_key(path)) and _is_empty(path, values)],
         tags=[path for path in paths if _is_tag(path, values)],
         instead=[key for key in each.keys if stem(key) in INSTEAD],
     )
@@ -131,7 +149,12 @@ def _read(each: Probed, values: ValueIndex) -> _Read:
 
 def _is_open(path: ValuePath, values: ValueIndex) -> bool:
     """Whether a value is empty or missing, and may take a tag or a reference."""
-    return _may_hold_a_tag(path) and lookup(values.tree, path) in (None, "") and is_place(path, values)
+    return _may_hold_a_tag(path) and _is_empty(path, values)
+
+
+def _is_empty(path: ValuePath, values: ValueIndex) -> bool:
+    """Whether a value is empty or missing, and may be set."""
+    return lookup(values.tree, path) in (None, "") and is_place(path, values)
 
 
 def _is_tag(path: ValuePath, values: ValueIndex) -> bool:
@@ -184,8 +207,13 @@ class ValueProbe:
         least = self._marks(holding)
         if {mark.path for mark in least} != {mark.path for mark in self._probe.marks} and not self._shows_marks:
             yield _Probe(least)
-        if not self._may_share():
-            return
+        if self._may_share():
+            yield from self._without_shared()
+        if digests := self._places(self._by_digest, again=True):
+            yield from self._repeated(digests, MOST_MARKS, _Probe([], by_digest=True))
+
+    def _without_shared(self) -> Iterator[_Probe]:
+        """Marks where images share a tag, and then without this."""
         places = self._places(_holding, again=True) | self._places(self._others, again=True)
         names = {path: text for path, text in self._places(_naming, again=True).items() if path not in places}
         emptied: tuple[ValuePath, ...] = ()
@@ -202,7 +230,7 @@ class ValueProbe:
         its marks."""
         for _ in range(MOST_REPEATS):
             refused = len(self._refused)
-            yield blank._replace(marks=self._marks(places, most))
+            yield blank._replace(marks=self._marks(places, most, by_digest=blank.by_digest))
             if len(self._refused) == refused:
                 return
 
@@ -236,7 +264,8 @@ class ValueProbe:
     def _named(self, why: str) -> set[ValuePath]:
         """The values with marks that helm's message names."""
         scopes = {each.scope for each in self._probed.values()}
-        return {path for path, _, _ in self._probe.marks if render_failure.names_value(why, Setting(path, ""), scopes)}
+        marks = self._probe.marks
+        return {each.path for each in marks if render_failure.names_value(why, Setting(each.path, ""), scopes)}
 
     def _left(self) -> list[Probed]:
         """The uses that only their templates pin."""
@@ -273,12 +302,24 @@ class ValueProbe:
             key = last_key(path)
             if SUFFIX_KEY.match(key) and path[:-1] not in named:  # a suffix of something else
                 continue
-            whole = _tagged(each.image) if _takes_whole(key) else tag
+            whole = _tagged(each.image) if path in read.whole or _takes_whole(key) else tag
             yield path, "" if SUFFIX_KEY.search(key) else whole
         beside = ((*above, key) for above in named for key in lookup(values.tree, above) or ())
         for path in dict.fromkeys([*read.tags, *(path for path in beside if _is_tag(path, values))]):
             if text_of(lookup(values.tree, path)) not in ends:
                 yield path, tag
+        for path in values.templates:
+            above = (inside(path[:depth], each.scope) for depth in range(len(each.scope) + 1, len(path) + 1))
+            if not _is_tag(path, values) and any(chain in each.reads for chain in above):
+                yield path, text_of(lookup(values.tree, path)).strip()
+
+    def _by_digest(self, each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
+        """The values that may take a digest alone, or after a tag that another image may cut it off from."""
+        for path in self._read(each).digests:
+            if self._tried.allows(each.fact.use.key, Setting(path, each.fact.digest)):
+                yield path, ""
+        if each.cuts_digests:
+            yield from _holding(each, values)
 
     @cached_property
     def _open(self) -> list[ValuePath]:
@@ -304,19 +345,21 @@ class ValueProbe:
     def _in_several(self, result: Comparison) -> tuple[ValuePath, ...]:
         """The values whose marks came out in images that get different digests."""
         digests: dict[ValuePath, set[str]] = defaultdict(set)
-        paths = {mark: path for path, _, mark in self._probe.marks}
+        paths = {each.mark: each.path for each in self._probe.marks}
         for each in self._left():
             for mark in _MARK.findall(result.images.get(each.fact.use.key, "")):
                 if mark in paths:
                     digests[paths[mark]].add(each.fact.digest)
         return tuple(path for path, wanted in digests.items() if len(wanted) > 1 and path not in self._names)
 
-    def _marks(self, places: Mapping[ValuePath, str], most: int = MOST_MARKS) -> list[_Mark]:
+    def _marks(
+        self, places: Mapping[ValuePath, str], most: int = MOST_MARKS, *, by_digest: bool = False
+    ) -> list[_Mark]:
         """A mark for each place that can be set. None is the start of another."""
-        marks = [_Mark(path, text, f"mark{number}z") for number, (path, text) in enumerate(places.items())]
+        make = _digest_mark if by_digest else _mark
+        marks = [make(path, text, number) for number, (path, text) in enumerate(places.items())]
         left = (mark for mark in marks if mark.path not in self._refused)
-        can_set = self._values.can_set
-        return [mark for mark in left if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:most]
+        return [mark for mark in left if self._values.can_set(Setting(mark.path, mark.value))][:most]
 
     def _reached(self, result: Comparison) -> dict[UseKey, tuple[Setting, ...]]:
         """What to set for each use that has a mark at its end, and has not been rejected before; with a tag emptied it may work."""
@@ -324,23 +367,39 @@ class ValueProbe:
         emptied = tuple(Setting(path, "") for path in self._probe.emptied)
         for each in self._left():
             fact = each.fact
-            gives, wanted = result.images.get(fact.use.key, ""), _tagged(fact.use.image)
-            for path, text, mark in self._probe.marks:
-                end = f"{text}-{mark}"
-                before = self._without_names(gives.removesuffix(end))
-                if gives.endswith(end) and wanted.startswith(before):
-                    carrier = Setting(path, f"{wanted.removeprefix(before)}@{fact.digest}")
-                    if emptied or self._tried.allows(fact.use.key, carrier):
-                        found[fact.use.key] = (carrier, *emptied)
+            gives = result.images.get(fact.use.key, "")
+            for mark in self._probe.marks:
+                value = self._carrying_digest(fact, mark, gives) if mark.mark in gives else ""
+                carrier = Setting(mark.path, value)
+                apart = emptied or self._probe.by_digest  # from what it was rejected with
+                if value and (apart or self._tried.allows(fact.use.key, carrier)):
+                    found[fact.use.key] = (carrier, *emptied)
         values: dict[ValuePath, set[str]] = defaultdict(set)
         for path, value in (*self.result.settings, *(setting for some in found.values() for setting in some)):
             values[path].add(value)
         return {key: some for key, some in found.items() if all(len(values[setting.path]) == 1 for setting in some)}
 
+    def _carrying_digest(self, fact: Facts, mark: _Mark, gives: str) -> str:
+        """What to set where a mark stands so that the image gets its digest; '' if it does not stand at the image's end. gives: the
+        image with the mark."""
+        wanted = _tagged(fact.use.image)
+        if self._probe.by_digest:
+            marked, bare = f"sha256:{mark.mark}", fact.digest.partition(":")[2]
+            before, at, after = gives.partition("@")
+            if not at or before not in (fact.use.image, wanted, split(wanted)[0]):
+                return ""
+            forms = {marked: fact.digest, f"sha256:{marked}": bare}  # some templates write the `sha256:` themselves
+            return mark.value.replace(marked, forms[after]) if after in forms else ""
+        if is_template(mark.text):
+            return f"{mark.text}@{fact.digest}" if gives == f"{wanted}-{mark.mark}" else ""
+        before = self._without_names(gives.removesuffix(mark.value))
+        ends = gives.endswith(mark.value) and wanted.startswith(before)
+        return f"{wanted.removeprefix(before)}@{fact.digest}" if ends else ""
+
     def _without_names(self, text: str) -> str:
         """A text without the marks of names."""
-        for path, _, mark in self._probe.marks:
-            text = text.replace(f"-{mark}", "") if path in self._names else text
+        for each in self._probe.marks:
+            text = text.replace(f"-{each.mark}", "") if each.path in self._names else text
         return text
 
     def _prove(self, attempt: Attempt, result: Comparison | str) -> None:
@@ -357,6 +416,7 @@ class ValueProbe:
             for key, (carrier, *_) in self._pins.items()
             if key in result.failing or self._probed[key].fact.digest[7:19] in shown
         }
+        self._tried.add({key: some[:1] for key, some in self._pins.items() if some[0].path in wrong}, result.failing)
         wrong = wrong or self._in_subcharts_of(result.collateral)
         self._pins = {key: some for key, some in self._pins.items() if wrong and some[0].path not in wrong}
 
@@ -365,6 +425,17 @@ class ValueProbe:
         scopes = {scope_of(difference.leaf[0]) for difference in collateral} - {()}
         carriers = {carrier.path for carrier, *_ in self._pins.values()}
         return {path for path in carriers if any(path[: len(scope)] == scope for scope in scopes)}
+
+
+def _mark(path: ValuePath, text: str, number: int) -> _Mark:
+    mark = f"mark{number}z"
+    return _Mark(path, text, mark, f"{text}-{mark}")
+
+
+def _digest_mark(path: ValuePath, text: str, number: int) -> _Mark:
+    """A mark in the form of a digest: alone for a value that takes one, else after a tag or a reference."""
+    mark = f"{number:064x}"
+    return _Mark(path, text, mark, f"{text}@sha256:{mark}" if text else f"sha256:{mark}")
 
 
 def _tagged(image: str) -> str:

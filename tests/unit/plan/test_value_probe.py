@@ -34,6 +34,8 @@ def probe(
     keys: Collection[str] = (),
     tried: Tried | None = None,
     settings: tuple[Setting, ...] = (),
+    alone: Collection[ValuePath] = (),
+    cuts_digests: bool = False,
 ) -> ValueProbe:
     """After a search that left these uses to the template: the first gets the digest A, the second B."""
     facts = [
@@ -41,7 +43,7 @@ def probe(
         for each, d in zip(uses, (A, B), strict=False)
     ]
     result = Attempt(settings, frozenset(each.key for each in uses), {}, {}, {})
-    probed = [Probed(fact=fact, reads=reads, keys=keys) for fact in facts]
+    probed = [Probed(fact=fact, reads=reads, alone=alone, keys=keys, cuts_digests=cuts_digests) for fact in facts]
     return ValueProbe(result, probed, ValueIndex(values), tried or Tried())
 
 
