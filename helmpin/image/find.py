@@ -95,6 +95,8 @@ KINDS: dict[str, dict[str, Fields]] = {
 """Where kinds have containers, by API group, from the types of each project's API."""
 POLICY_GROUPS = ("kyverno.io", "gatekeeper.sh", "policy.sigstore.dev", "admissionregistration.k8s.io")
 """API groups, including their subdomains, whose objects contain patterns for images and run none."""
+MADE_BY_POLICIES = frozenset({"mutate", "generate"})
+"""The keys of what a policy adds to other objects, or creates (kyverno.io, Rule)."""
 
 
 def images(node: Any) -> Iterator[Found]:

@@ -105,7 +105,7 @@ def documents(text: str) -> Iterator[tuple[Document, str]]:
     """The documents of what `helm template` or a post-renderer printed, or of a stored manifest, each with its whole text in it.
 
     Comments alone are not a document, unless helm names their source. If a template printed an empty document, Helm 3 prints the
-    source, a separator and the next document, which has the same source.
+    source, a separator and the next document, which has the same source; and so do all documents of a file in crds/.
     """
     orders: Counter[str] = Counter()
     named = ""
@@ -119,7 +119,8 @@ def documents(text: str) -> Iterator[tuple[Document, str]]:
         has_content = bool(_CONTENT.search(body))
         if source or has_content:
             name = source[1] if source else named
-            named = "" if has_content else name
+            # it prints a file of crds/ as it is, and names it once (pkg/action/install.go)
+            named = name if not has_content or "/crds/" in name else ""
             yield Document(name, orders[name], body), text[start:end]
             orders[name] += 1
 

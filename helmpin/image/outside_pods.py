@@ -94,7 +94,8 @@ class ExtraImageRules:
         return bool(self.patterns) or any(each.search(text) for each in _MAY_BE_FOUND)
 
     def images(self, item: Any) -> Iterator[OutsideImage]:
-        """The images of one object outside its pod specs, whether a pattern matches or not; a policy has none."""
+        """The images of one object outside its pod specs, whether a pattern matches or not; a policy has them only in what it adds
+        to other objects or creates."""
         kind, is_custom = (str(item.get("kind")), _is_custom(item)) if isinstance(item, dict) else ("", False)
         runs = {found.path for found in find.images(item)}
         for path, place, text in _leaves(item, (), kind):
@@ -223,16 +224,20 @@ def _in_patch(text: str) -> list[tuple[str, int]]:
     return [(image, text.find(image)) for image, _ in find.images(patch) if _is_reference(image)]
 
 
-def _leaves(node: Any, path: ObjectPath, place: str) -> Iterator[tuple[ObjectPath, str, str]]:
-    """(path, place, text) of the string leaves that can hold a reference."""
-    if isinstance(node, dict) and not find.is_policy(node):
+def _leaves(
+    node: Any, path: ObjectPath, place: str, *, are_patterns: bool = False
+) -> Iterator[tuple[ObjectPath, str, str]]:
+    """(path, place, text) of the string leaves that can hold a reference. are_patterns: whether the node is in a policy."""
+    if isinstance(node, dict):
+        are_patterns = are_patterns or find.is_policy(node)
         for key, child in node.items():
             if key not in ("metadata", "annotations", "labels", "description"):
-                yield from _leaves(child, (*path, key), f"{place}/{key}")
+                inner = are_patterns and key not in find.MADE_BY_POLICIES
+                yield from _leaves(child, (*path, key), f"{place}/{key}", are_patterns=inner)
     elif isinstance(node, list):
         for i, child in enumerate(node):
-            yield from _leaves(child, (*path, i), f"{place}/{_called(child, i)}")
-    elif isinstance(node, str) and (":" in node or "/" in node):
+            yield from _leaves(child, (*path, i), f"{place}/{_called(child, i)}", are_patterns=are_patterns)
+    elif isinstance(node, str) and not are_patterns and (":" in node or "/" in node):
         yield path, place, node
 
 

@@ -109,6 +109,12 @@ def prepare(
         previous = reading.result() if reading else None
         if may_deploy:
             may_deploy(previous)
+        if (
+            task.command != "template"
+            and (previous is None or previous.installs_anew)
+            and not is_on(task.flags, "--skip-crds")
+        ):
+            _refuse_workloads_in_crds(staged, settings)
         rendered, reuse = render_plain(task, staged, started.compared, started.early, reading, started.merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
             output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
@@ -134,6 +140,14 @@ def prepare(
             _say_unlike_lock(plan, taken)
             _say_kept_there(plan, taken)
         yield _prepared(task, plan, reuse, previous)
+
+
+def _refuse_workloads_in_crds(staged: Chart, settings: Settings) -> None:
+    """Raise Refused if helm, which installs crds/ with a first revision, would run images by tag with it."""
+    if staged.crd_files():
+        from helmpin.plan.own_crds import refuse_workloads
+
+        refuse_workloads(staged, settings)
 
 
 def _may_read(started: _Started, flags: Sequence[Given], *, needs_cluster: bool | None) -> bool:

@@ -52,7 +52,7 @@ OPEN_KEY = re.compile(
 
 
 _MARK = re.compile(r"mark\d+z")
-_PART = re.compile(r"(tag|version|digest|sha_?256|sha|hash|name|registry|suffix|variant|flavou?r)$", re.IGNORECASE)
+_PART = re.compile(r"(tag|version|digest|sha_?256|sha|hash|registry|suffix|variant|flavou?r)$|name", re.IGNORECASE)
 """The keys of what is no whole reference."""
 
 

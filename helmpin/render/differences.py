@@ -31,6 +31,9 @@ NAMING = frozenset(
         "hostname",
         "subdomain",
         "serviceName",
+        "subPath",
+        "subPathExpr",
+        "mountPath",
     }
 )
 """Keys whose values name or select things. Nothing may follow an image there."""

@@ -162,3 +162,35 @@ def test_template_asks_the_cluster_where_helm_template_does(machine: Workstation
     assert machine.pin("template", "web", own).status == 0
     done = machine.pin("template", "web", own, "--validate")
     assert done.status == 1 and 'no matches for kind "Absent"' in done.stderr and not done.stdout
+
+
+def test_what_helm_would_run_from_crds_is_refused(
+    machine: Workstation, cluster: Cluster, unique: str, tmp_path: Path
+) -> None:
+    """Where helm installs them at all."""
+    job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: JOB}\nspec: {suspend: true, template: {spec: {restartPolicy: Never, "
+    job += "containers: [{name: a, image: 'example.com/team/IMAGE'}]}}}\n"
+    files = {
+        "crds/thing.yaml": f"{CRD.replace('PLURAL', 'jobs').replace('UNIQUE', unique)}---\n"
+        + job.replace("JOB", "tagged").replace("IMAGE", "early:1")
+        + "---\n"
+        + job.replace("JOB", "pinned").replace("IMAGE", f"early@sha256:{'1' * 64}"),
+        "templates/map.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n",
+    }
+    own = written(tmp_path / "chart", files)
+    for command in (["plan", "web"], ["install", "web"], ["upgrade", "--install", "web"]):
+        done = machine.pin(*command, own)
+        assert done.status == 3, done.stderr
+        assert "1 image in crds/ would run without a digest" in done.stderr
+        assert "crds/thing.yaml: Job/tagged runs example.com/team/early:1" in done.stderr
+        assert done.stderr.rstrip().endswith("let it through: --allow-unpinned example.com/team/early:1")
+    jobs = f"/apis/batch/v1/namespaces/{unique}/jobs"
+    assert cluster.api("GET", jobs)["items"] == []
+    assert machine.pin("install", "without", own, "--skip-crds", UNVALIDATED).status == 0
+    assert cluster.api("GET", jobs)["items"] == []
+    assert machine.pin("upgrade", "without", own, UNVALIDATED).status == 0, "an upgrade installs none"
+    assert machine.pin("install", "let", own, "--allow-unpinned", "example.com/team/early:1", UNVALIDATED).status in (
+        0,
+        1,
+    )
+    assert {item["metadata"]["name"] for item in cluster.api("GET", jobs)["items"]} == {"tagged", "pinned"}

@@ -263,6 +263,17 @@ def test_a_policy_holds_patterns(version: str) -> None:
     rule = {"pattern": {"spec": {"containers": [{"image": "example.com/base:1"}]}}}
     policy = {"apiVersion": version, "kind": "Policy", "spec": {"rules": [rule], "text": "example.com/base:1"}}
     assert list(images(policy)) == [] and list(ExtraImageRules(["*"]).images(policy)) == []
+    made = {
+        "mutate": {"patch": {"containers": [{"image": "example.com/side:1"}]}},
+        "generate": {"data": "example.com/made:2"},
+    }
+    makes = {**policy, "spec": {"rules": [{**rule, **made}]}}
+    found = [(each.image, each.place) for each in ExtraImageRules([]).images(makes)]
+    assert found == [
+        ("example.com/side:1", "Policy/spec/rules/0/mutate/patch/containers/0/image"),
+        ("example.com/made:2", "Policy/spec/rules/0/generate/data"),
+    ]
+    assert list(images(makes)) == []
     within = {"apiVersion": "v1", "kind": "Bundle", "items": [policy, {"spec": {"containers": [{"image": "x:1"}]}}]}
     assert [image for image, _ in images(within)] == ["x:1"] and list(ExtraImageRules(["*"]).images(within)) == []
 

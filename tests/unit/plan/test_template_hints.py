@@ -71,3 +71,45 @@ def test_a_folder_whose_name_ends_with_templates_is_no_chart(path: str, folder: 
 def test_what_tpl_makes_at_random_of_a_computed_text_is_not_fixed(template: str, unfixed: bool) -> None:
     files = {"templates/a.yaml": template}
     assert bool(TemplateHints(files, {**files, **changed_files(files)}).unfixed) is unfixed
+
+
+@pytest.mark.parametrize(
+    ("body", "alone"),
+    [
+        (
+            "{{ if .Values.a.over }}{{ .Values.a.over }}{{ else }}{{ .Values.a.repository }}:{{ .Values.a.tag }}{{ end }}",
+            {("a", "over")},
+        ),
+        (
+            "{{- if .Values.a.x -}}\n  {{- printf .Values.a.x -}}\n{{- else -}} {{ .Values.a.registry }}/w {{- end -}}",
+            {("a", "x")},
+        ),
+        ("{{ if .Values.a.x }}{{ .Values.a.x | quote }}{{ end }}{{ .Values.a.tag }}", {("a", "x")}),
+        ("{{ if .Values.a.x }}{{ .Values.a.x }}-y{{ else }}{{ .Values.a.tag }}{{ end }}", set()),
+        ("{{ if .Values.nameOverride }}{{ .Values.nameOverride }}{{ else }}{{ .Chart.Name }}{{ end }}", set()),
+    ],
+)
+def test_what_a_named_template_prints_alone(body: str, alone: set[tuple[str, ...]]) -> None:
+    """If it reads parts of images at all."""
+    hints = TemplateHints({"templates/_helpers.tpl": f'{{{{ define "web.image" }}}}{body}{{{{ end }}}}'})
+    assert hints.printed_alone - {("a", "tag")} == alone  # a tag is no whole reference, wherever it stands
+
+
+@pytest.mark.parametrize(
+    ("text", "cuts"),
+    [
+        ('{{ .Values.tag | regexFind "^[^@]+" }}', True),
+        ('{{ (splitList "@" .Values.image) | first }}', True),
+        ('{{ mustRegexReplaceAll "@.*" .Values.tag "" }}', True),
+        ('{{ printf "%s@%s" .r .digest }}', False),
+        ('{{ splitList ":" .Values.image }} me@example.com', False),
+    ],
+)
+def test_what_may_cut_a_digest_off(text: str, cuts: bool) -> None:
+    files = {"charts/db/templates/a.yaml": text, "templates/b.yaml": "{{ .Values.tag }}"}
+    hints = TemplateHints(files)
+    assert (hints.cut_digests(""), hints.cut_digests("charts/db/"), hints.cut_digests("charts/web/")) == (
+        cuts,
+        cuts,
+        False,
+    )

@@ -97,6 +97,68 @@ def test_the_end_of_a_tag() -> None:
     assert marked(probe(values, use("t/web:1")).next()) == ["image.suffix"]
 
 
+def test_a_value_that_is_a_template_keeps_it() -> None:
+    """helm evaluates it, so the mark stands behind what it prints."""
+    held = "{{ .Values.repository }}:1"
+
+    def gives(read: Callable[[str], str]) -> str:
+        return read("image").replace("{{ .Values.repository }}", "t/web")
+
+    assert pins({"image": held}, "t/web:1", gives, reads=[("image",)]) == {"image": f"{held}@{A}"}
+    assert pins({"map": {"x": held}}, "t/web:1", lambda read: gives(lambda _: read("map.x")), reads=[("map",)])
+    assert pins({"image": held}, "t/web:1", lambda read: f"{gives(read)}-slim", reads=[("image",)]) == {}
+    assert probe({"image": held}, use("t/web:1")).next() is None, "its template does not read it"
+
+
+@pytest.mark.parametrize("key", ["overrideValue", "pinTo", "full"])
+def test_what_a_named_template_prints_alone_takes_a_whole_reference(key: str) -> None:
+    path = ("image", key)
+
+    def gives(read: Callable[[str], str]) -> str:
+        return read(f"image.{key}") or "t/web:1"
+
+    assert pins({}, "t/web:1", gives, reads=[path], alone=[path]) == {f"image.{key}": f"t/web:1@{A}"}
+    assert pins({}, "t/web:1", gives, reads=[path]) == {}
+    for part in ("registry", "nameOverride", "fullname", "tagSuffix"):
+        other = probe({}, use("t/web:1"), reads=[("image", part)], alone=[("image", part)]).next()
+        assert other is None or not other.settings[0].value.startswith("t/web:1"), "that is no reference"
+
+
+@pytest.mark.parametrize(
+    ("gives", "value"),
+    [
+        ("t/web@{}", A),
+        ("t/web:1@{}", A),
+        ("t/web@sha256:{}", A.removeprefix("sha256:")),
+        ("t/other@{}", None),
+        ("t/web:1-{}", None),
+    ],
+)
+def test_a_key_for_a_digest_that_stands_anywhere(gives: str, value: str | None) -> None:
+    """No value has it, and it is not beside the image's name."""
+    reads = [("elsewhere", "digest")]
+
+    def image(read: Callable[[str], str]) -> str:
+        return gives.format(read("elsewhere.digest")) if read("elsewhere.digest") else "t/web:1"
+
+    assert pins({}, "t/web:1", image, reads=reads) == ({"elsewhere.digest": value} if value else {})
+    tried = Tried()
+    tried.add({use("t/web:1").key: [Setting(reads[0], A)]})
+    assert probe({}, use("t/web:1"), reads=reads, tried=tried).next() is None
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+def test_a_tag_from_which_another_image_cuts_the_digest_off(cuts: bool) -> None:
+    values, one, two = {"tag": "1.4"}, use("t/web:1.4"), use("t/worker:1.4", nth=1)
+    tried = Tried()
+    tried.add({each.key: [Setting(("tag",), "")] for each in (one, two)})  # as each needs another digest
+    found = probe(values, one, two, reads=[("tag",)], tried=tried, cuts_digests=cuts)
+    chart = lambda read: [f"t/web:{read('tag')}", f"t/worker:{read('tag').partition('@')[0]}"]  # noqa: E731
+    result, _ = run(found, values, chart, one, two)
+    assert [setting.value for setting in result.settings] == ([f"1.4@{A}"] if cuts else [])
+    assert result.by_template == ({two.key} if cuts else {one.key, two.key})
+
+
 def test_a_whole_reference_without_a_tag() -> None:
     values = {"kaniko": {"Image": "t/web", "ImageTag": "3"}}
     assert pins(values, "t/web", lambda read: read("kaniko.Image")) == {"kaniko.Image": f"t/web:latest@{A}"}
@@ -166,7 +228,8 @@ def test_a_tag_that_stands_for_another(path: str, held: str) -> None:
     assert probe(values, one).next() is None, "its template does not read it"
     for other in (1.3, "1.4", "", None, True):
         assert (probe({"x": {key: other}}, one, reads=[("x", key)]).next() is None) is (other is True)
-    assert probe({top: {"name": held}}, one, reads=[(top, "name")]).next() is None
+    by_name = probe({top: {"name": held}}, one, reads=[(top, "name")]).next()
+    assert marked(by_name) == ([f"{top}.name"] if "{{" in held else [])
     assert probe({"db": {top: {key: held}}}, use("t/web", source="app/charts/db/templates/pod.yaml")).next() is None
 
 
