@@ -27,7 +27,7 @@ class ValueIndex:
         self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
         self.templates: list[ValuePath] = []
-        """The paths of values that are templates for `tpl`."""
+        """The paths of values that are templates for `tpl`, and may print a reference or a part of one."""
         self._templates: list[tuple[ValuePath, list[str]]] = []
         self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
         for turn, (path, value) in enumerate(_own(tree, (), _NONE, tree.get("global"))):
@@ -35,9 +35,10 @@ class ValueIndex:
                 self._by_key[last_key(path).lower()].append((turn, path, value))
             elif not isinstance(value, (dict, list)) and reaches(path):
                 self._by_text[text_of(value).strip()].append(path)
-                if is_template(value):
+                fixed = _fixed_parts(value) if is_template(value) else []
+                if fixed and not any(re.search(r"\s", part) for part in fixed):
                     self.templates.append(path)
-                    if fixed := _fixed_parts(value):
+                    if any(re.search(r"\w{3}", part) for part in fixed):  # enough to tell what it prints
                         self._templates.append((path, fixed))
         self._tags: dict[str, _ByKeys] = {}
         self._above: dict[str, dict[ValuePath, list[ValuePath]]] = {}
@@ -179,11 +180,8 @@ def is_template(value: Any) -> bool:
 
 
 def _fixed_parts(template: str) -> list[str]:
-    """The text between the actions of a value that is a template; none if it prints no reference, or too little of it is fixed."""
-    fixed = re.split(r"\{\{.*?\}\}", template.strip(), flags=re.DOTALL)
-    if any(re.search(r"\s", part) for part in fixed) or not any(re.search(r"\w{3}", part) for part in fixed):
-        return []
-    return fixed
+    """The text between the actions of a value that is a template."""
+    return re.split(r"\{\{.*?\}\}", template.strip(), flags=re.DOTALL)
 
 
 def _may_print(fixed: list[str], text: str) -> bool:

@@ -7,6 +7,9 @@ it.
 
 A tag that several images share may win over the tag of each: one mark comes out in all of them. So further renders leave such a tag
 empty, and perhaps the one that wins then. Once each image has a mark of its own, all these values together pin them.
+
+At last, marks have the form of digests: they show keys for digests that stand in another map than the image's name, and shared tags
+from which the templates of the other images cut the digest off.
 """
 
 from __future__ import annotations
@@ -199,8 +202,8 @@ class ValueProbe:
         """The one that was given last."""
 
     def _to_probe(self) -> Iterator[_Probe]:
-        """Marks at all places; if the chart shows none, at the values that hold something; and at last without the tags that images
-        share."""
+        """Marks at all places; if the chart shows none, at the values that hold something; then without the tags that images share;
+        and at last in the form of digests."""
         holding, others = self._places(_holding), self._places(self._others)
         self._guesses = others.keys() - holding.keys()
         yield from self._repeated({**holding, **others}, MOST_MARKS, _Probe([]))

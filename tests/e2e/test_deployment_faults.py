@@ -380,7 +380,10 @@ class TestSignals:
             run.signal("helm-pin", signal.SIGTERM)
             run.end(15)
         assert "Stopping: waiting for helm to finish what it has begun. Interrupt again to kill it." in run.said
-        assert "Stopped: revision 2 is pending-upgrade: Preparing upgrade." in run.said
+        assert (
+            "Stopped: revision 2 is pending-upgrade: Preparing upgrade; helm pin rollback stuck 1 goes back."
+            in run.said
+        )
 
 
 def eventually_found(what: Callable[[], Any]) -> Any:
