@@ -279,21 +279,22 @@ class ValueProbe:
     ) -> dict[ValuePath, str]:
         """The values that may get a mark, with the text to put before it. again: also what was rejected on its own."""
         found: dict[ValuePath, str] = {}
-        pinned = {setting.path for setting in self.result.settings}
         for each in self._left():
             for path, text in places(each, self._values):
                 if (
                     found.get(path) != text
-                    and each.sees(path)
-                    and ((each.has_read(path) and path not in pinned) or self._is_named_like(each, path))
+                    and self._may_reach(each, path)
                     and (again or self._tried.allows(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}")))
                 ):
                     found[path] = text
         return found
 
-    def _is_named_like(self, each: Probed, path: ValuePath) -> bool:
-        """Whether the names of images beside a path, if there are any, are in the image."""
-        return all(is_template(name) or name in each.image for name in self._names_beside(path))
+    def _may_reach(self, each: Probed, path: ValuePath) -> bool:
+        """Whether a value may reach an image: its template reads it, or the names of images beside it, if there are any, are in the
+        image."""
+        is_read = each.has_read(path) and all(path != setting.path for setting in self.result.settings)
+        named_like = (is_template(name) or name in each.image for name in self._names_beside(path))
+        return each.sees(path) and (is_read or all(named_like))
 
     def _others(self, each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
         """What may take the image's tag or a reference to it, with the text to put there: values that are empty or missing, if
@@ -317,12 +318,22 @@ class ValueProbe:
                 yield path, text_of(lookup(values.tree, path)).strip()
 
     def _by_digest(self, each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
-        """The values that may take a digest alone, or after a tag that another image may cut it off from."""
+        """The values that may take a digest alone, or after a tag that several images share, if they may cut it off."""
         for path in self._read(each).digests:
             if self._tried.allows(each.fact.use.key, Setting(path, each.fact.digest)):
                 yield path, ""
         if each.cuts_digests:
-            yield from _holding(each, values)
+            yield from ((path, text) for path, text in _holding(each, values) if len(self._sharing[path]) > 1)
+
+    @cached_property
+    def _sharing(self) -> Mapping[ValuePath, set[str]]:
+        """The digests of the images that each value with the end of one may reach."""
+        digests: dict[ValuePath, set[str]] = defaultdict(set)
+        for each in self._left():
+            for path, _ in _holding(each, self._values):
+                if self._may_reach(each, path):
+                    digests[path].add(each.fact.digest)
+        return digests
 
     @cached_property
     def _open(self) -> list[ValuePath]:
@@ -341,7 +352,8 @@ class ValueProbe:
         first: dict[ValuePath, str] = {}
         for each in self._left():
             paths = [*(path for path, _ in _holding(each, self._values)), *self._read(each).tags]
-            if any(first.setdefault(path, each.fact.digest) != each.fact.digest for path in paths if each.sees(path)):
+            mine = filter(partial(self._may_reach, each), paths)
+            if any(first.setdefault(path, each.fact.digest) != each.fact.digest for path in mine):
                 return True
         return False
 
