@@ -180,6 +180,20 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
     return values
 
 
+def own_words(request: Request) -> list[str]:
+    """helm-pin's own flags as they were given on the command line, in the order of the help."""
+    given: list[str] = []
+    for option in COMMANDS[request.command].options:
+        value = request.options[option.name.removeprefix("--")]
+        if option.kind == "switch":
+            given += [option.name] if value else [f"{option.name}=false"] if value is False and option.setting else []
+        elif option.kind == "list":
+            given += [word for each in value for word in (option.name, each)]
+        elif value != option.default:
+            given += [option.name, value]
+    return given
+
+
 def release_and_chart(request: Request) -> tuple[str, str]:
     """The positional arguments [RELEASE] CHART; '' for no release."""
     *release, chart = request.positionals

@@ -12,6 +12,7 @@ from helmpin.config.sources import go_seconds
 from helmpin.errors import HelmFailed, HelmPinError, NoRelease, UsageError, VerificationFailed
 from helmpin.helm import hide_secrets
 from helmpin.kubectl import Kubectl
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
 from helmpin.release import outcome, revisions, storage
 from helmpin.release.outcome import NO_RELEASE, History, HistoryRow
@@ -19,7 +20,7 @@ from helmpin.release.reading import read_revision
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
-from helmpin.request import Request, refuse_registry_flags
+from helmpin.request import Request, own_words, refuse_registry_flags
 from helmpin.verify import restore
 from helmpin.verify.live import live_check, pods_check, read_live
 
@@ -51,8 +52,8 @@ def run(request: Request) -> int:
             hint=storage.way_out(lost) or "run it again",
         )
     number = _target(request, before)
-    _refuse_what_is_left(request, before, number)
     _refuse_what_never_ran(request, before, number)
+    _refuse_what_was_left(request, before, number)
     target = read_revision(request.helm, name, number)
     record = _preflight(request, target, kubectl)
     revisions.refuse_moved(name, before[-1], History(request.helm, name, 1).latest())
@@ -101,12 +102,12 @@ def _roll_back(request: Request) -> int:
         output.say(f"Not verified: the history could not be read. {helm_command(f'pin verify {name}')} verifies it.")
         return 0
     number = _target(request, before)
-    if left := _is_left(request, before, number):
-        output.say(f"Note: {left[0]}; {left[1]}.")
-    elif not _names_revision(request) and (why := revisions.never_ran(before, number)):
+    if not _names_revision(request) and (why := revisions.never_ran(before, number)):
         ran = revisions.last_that_ran(before)
         back = helm_command(f"pin rollback {name} {ran}")
         output.say(f"Note: {why}" + (f"; the last that ran is {ran}: {back}" if ran else "") + ".")
+    elif left := _left_before(request, before, number):
+        output.say(f"Note: {left.why}; {left.hint}.")
     _helm(request, before, number)
     if dry_run(request.flags) == "none":
         _say_what_was_restored(request, before, number)
@@ -166,27 +167,31 @@ def _target(request: Request, rows: Sequence[HistoryRow]) -> int:
     )
 
 
-def _is_left(request: Request, rows: Sequence[HistoryRow], number: int) -> tuple[str, str] | None:
-    """For a revision that the command line does not name, and that an unfinished rollback was to leave: why it is not meant, and
-    what to run instead."""
-    if _names_revision(request) or not rows[-1].is_unfinished_rollback:
+class _Left(NamedTuple):
+    """A revision that an unfinished rollback was to leave: why it is not meant, and what to do."""
+
+    why: str
+    hint: str
+
+
+def _left_before(request: Request, rows: Sequence[HistoryRow], number: int) -> _Left | None:
+    """For a revision that the command line does not name: whether an unfinished rollback was to leave it."""
+    if _names_revision(request) or not revisions.ends_in_unfinished_rollback(rows):
         return None
     to = rows[-1].rolls_back_to
     name, verify = request.positionals[0], " --verify" if request.options["verify"] else ""
     again = helm_command(f"pin rollback {name} {to or 'REVISION'}{verify}")
     why = f"revision {rows[-1].revision} is a rollback that has not ended well, and it was to leave revision {number}"
     shows = "" if to else f"; {helm_command(f'pin history {name}')} shows the revisions"
-    return why, f"name the revision to go to: {again}{shows}"
+    return _Left(why, f"name the revision to go to: {again}{shows}")
 
 
-def _refuse_what_is_left(request: Request, rows: Sequence[HistoryRow], number: int) -> None:
+def _refuse_what_was_left(request: Request, rows: Sequence[HistoryRow], number: int) -> None:
     """Raise VerificationFailed for a revision that an unfinished rollback was to leave, unless the command line names it."""
-    if left := _is_left(request, rows, number):
-        why, hint = left
+    if left := _left_before(request, rows, number):
         where = f"release {request.positionals[0]}, revision {number}"
-        raise VerificationFailed(
-            "the last rollback was to leave the revision before it", where=where, why=why, hint=hint
-        )
+        what = "the last rollback was to leave the revision before it"
+        raise VerificationFailed(what, where=where, why=left.why, hint=left.hint)
 
 
 def _refuse_what_never_ran(request: Request, rows: Sequence[HistoryRow], number: int) -> None:
@@ -224,8 +229,9 @@ def _helm(request: Request, before: Sequence[HistoryRow], number: int) -> None:
     elif names := storage.way_out(lost):
         state, hint = [each.why for each in lost], names
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
-        verify = ["--verify"] if request.options["verify"] else []
-        again = hide_secrets(["rollback", *positionals, *verify, *words(request.flags), "--force-conflicts"])
+        again = hide_secrets(
+            ["rollback", *positionals, *own_words(request), *words(request.flags), "--force-conflicts"]
+        )
         command = helm_command(f"pin {shlex.join(again)}")
         hint = f"another field manager owns fields that helm must restore; this takes them over: {command}"
     raise HelmFailed(

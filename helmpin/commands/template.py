@@ -21,7 +21,9 @@ def run(request: Request) -> int:
     printing = words(f for f in request.flags if f.name in PRINTS)
     cluster_flags = words(f for f in request.flags if f.name in CHECKS)
     request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS | CHECKS])
-    with prepare(request, release, chart, command="template", cluster_flags=cluster_flags) as prepared:
+    with prepare(
+        request, release, chart, command="template", cluster_flags=cluster_flags, will_install=False
+    ) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
         say_outside(plan)

@@ -3,6 +3,7 @@ the kinds of some API groups have containers of their own."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -97,6 +98,8 @@ POLICY_GROUPS = ("kyverno.io", "gatekeeper.sh", "policy.sigstore.dev", "admissio
 """API groups, including their subdomains, whose objects contain patterns for images and run none."""
 MADE_BY_POLICIES = frozenset({"mutate", "generate"})
 """The keys of what a policy adds to other objects, or creates (kyverno.io, Rule)."""
+CONDITION_OF_POLICY = re.compile(r"[=^X<]?\(|(?:preconditions|conditions|context|match|exclude|list)$")
+"""The keys in there of what is only compared: by their names, or with an anchor but for `+(key)` (Kyverno, Anchors)."""
 
 
 def images(node: Any) -> Iterator[Found]:

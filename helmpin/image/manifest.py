@@ -18,6 +18,8 @@ from helmpin.shapes import mapping
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 """What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
 _SOURCE = re.compile(r"[ \t]*\n# Source: (.+)\n")
+_IN_CRDS = re.compile(r"[^/]+(?:/charts/[^/]+)*/crds/")
+"""The source of what lies in crds/ of a chart or a subchart."""
 _CONTENT = re.compile(r"(?m)^[ \t]*[^#\s]")
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
 """The annotations of objects that run at one point of a deployment, and may be gone afterwards."""
@@ -120,7 +122,7 @@ def documents(text: str) -> Iterator[tuple[Document, str]]:
         if source or has_content:
             name = source[1] if source else named
             # it prints a file of crds/ as it is, and names it once (pkg/action/install.go)
-            named = name if not has_content or "/crds/" in name else ""
+            named = name if not has_content or _IN_CRDS.match(name) else ""
             yield Document(name, orders[name], body), text[start:end]
             orders[name] += 1
 

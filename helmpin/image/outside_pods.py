@@ -225,19 +225,20 @@ def _in_patch(text: str) -> list[tuple[str, int]]:
 
 
 def _leaves(
-    node: Any, path: ObjectPath, place: str, *, are_patterns: bool = False
+    node: Any, path: ObjectPath, place: str, *, in_policy: bool = False, is_made: bool = False
 ) -> Iterator[tuple[ObjectPath, str, str]]:
-    """(path, place, text) of the string leaves that can hold a reference. are_patterns: whether the node is in a policy."""
+    """(path, place, text) of the string leaves that can hold a reference. in_policy: whether the node is in a policy. is_made:
+    whether it is in what that policy adds or creates, which is no pattern."""
     if isinstance(node, dict):
-        are_patterns = are_patterns or find.is_policy(node)
+        in_policy = in_policy or find.is_policy(node)
         for key, child in node.items():
             if key not in ("metadata", "annotations", "labels", "description"):
-                inner = are_patterns and key not in find.MADE_BY_POLICIES
-                yield from _leaves(child, (*path, key), f"{place}/{key}", are_patterns=inner)
+                made = (is_made or key in find.MADE_BY_POLICIES) and not find.CONDITION_OF_POLICY.match(str(key))
+                yield from _leaves(child, (*path, key), f"{place}/{key}", in_policy=in_policy, is_made=made)
     elif isinstance(node, list):
         for i, child in enumerate(node):
-            yield from _leaves(child, (*path, i), f"{place}/{_called(child, i)}", are_patterns=are_patterns)
-    elif isinstance(node, str) and not are_patterns and (":" in node or "/" in node):
+            yield from _leaves(child, (*path, i), f"{place}/{_called(child, i)}", in_policy=in_policy, is_made=is_made)
+    elif isinstance(node, str) and (is_made or not in_policy) and (":" in node or "/" in node):
         yield path, place, node
 
 

@@ -22,7 +22,7 @@ class NotAChart(Skipped):
     """It is not a chart at all."""
 
 
-def _chart_here() -> str:
+def chart_here() -> str:
     """The chart in the working directory, as helm lint takes it. Raises UsageError."""
     if not Path("Chart.yaml").is_file():
         raise UsageError(
@@ -34,7 +34,7 @@ def _chart_here() -> str:
 def charts_of(request: Request) -> list[str]:
     """The charts that a command line names, without duplicates; without any, the one in the working directory. Raises
     UsageError."""
-    named = request.positionals or [_chart_here()]
+    named = request.positionals or [chart_here()]
     if prefers_repository(last(request.flags, "--repo"), request.helm):
         return list(dict.fromkeys(named))
     return local_charts(named)

@@ -103,7 +103,9 @@ def _digests(one: Opened, ci: Path | None, pins: Pins, say: _Misses) -> Iterator
         flag = values_flag(ci.absolute())
         request = request._replace(flags=[Given("--values", flag.removeprefix("--values="), (flag,)), *request.flags])
     try:
-        with prepare(request, "lint", one.target.chart, command="template", values_only=True) as prepared:
+        with prepare(
+            request, "lint", one.target.chart, command="template", values_only=True, will_install=False
+        ) as prepared:
             plan = prepared.plan
     except UsageError:
         raise

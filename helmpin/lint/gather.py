@@ -68,13 +68,13 @@ def _report_chart(linted: Linted, progress: output.Progress) -> None:
         output.say(f"Error: {chart}: {linted.error.message()}")
 
 
-def _lint(named: str, inputs: Inputs) -> Linted:
-    """The result for one chart. Raises UsageError."""
+def _lint(given: str, inputs: Inputs) -> Linted:
+    """The result for one chart, as the command line has it. Raises UsageError."""
     request = inputs.request
-    chart = name_of(named, request)
+    chart = name_of(given, request)
     try:
         check_is_chart(chart)
-        with stage(ChartSource.of(named, request.flags), request.helm) as staged:
+        with stage(ChartSource.of(given, request.flags), request.helm) as staged:
             if staged.metadata.get("type") == "library":
                 raise Skipped("a library chart renders nothing by itself")
             own = inputs._replace(request=with_settings_of(chart, request))

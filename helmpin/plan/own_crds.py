@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from helmpin import kube_yaml
 from helmpin.arguments import dry_run, is_on
 from helmpin.errors import Refused
-from helmpin.image import find
-from helmpin.image.hints import LET_THROUGH, allow_flag
-from helmpin.image.manifest import kind_and_name
-from helmpin.image.reference import split
-from helmpin.output import count
 from helmpin.plan.rendered import Rendered, render_with_probe
-from helmpin.policy import is_allowed
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
-    from helmpin.config.settings import Settings
     from helmpin.plan.task import Task
     from helmpin.render.output import Render
     from helmpin.render.renderer import Renderer
 
-_SEPARATOR = re.compile(r"^---", re.MULTILINE)
-_IS_CRD = re.compile(r"""^["'{ ]*kind["']?:\s*["']?CustomResourceDefinition\b""", re.MULTILINE)
 API_VERSIONS = 500
 """How many APIs one argument names: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
@@ -42,34 +32,6 @@ def rendered_instead_of_a_dry_run(
         return rendered_before_crds(task, chart, compared, given)
     _refuse_own_apis(task, chart)
     return None
-
-
-def refuse_workloads(chart: Chart, settings: Settings) -> None:
-    """Raise Refused if files in crds/ run images by tag: helm creates what they hold as it is written, whatever its kind, and the
-    manifest of the release does not have it."""
-    found = {
-        f"{path}: {kind_and_name(item)[0]}/{kind_and_name(item)[1]} runs {image}": image
-        for path, text in chart.crd_files().items()
-        for item in _others_than_crds(path, text)
-        for image, _ in find.images(item)
-        if split(image)[2] is None and not is_allowed(image, settings.allow_unpinned)
-    }
-    if found:
-        flags = " ".join(dict.fromkeys(map(allow_flag, found.values())))
-        raise Refused(
-            f"{count(len(found), 'image')} in crds/ would run without a digest",
-            where=list(found),
-            why="helm creates the objects in crds/ as they are written, and records them nowhere",
-            hint=f"move them to templates/, write their digests there, or add --skip-crds; or {LET_THROUGH}{flags}",
-        )
-
-
-def _others_than_crds(path: str, text: str) -> Iterator[Any]:
-    """The objects in a file of crds/ that are no CRDs. Those may be long, and are not parsed."""
-    left = [each for each in _SEPARATOR.split(text) if "image" in each and not _IS_CRD.search(each)]
-    for document in kube_yaml.read_all("\n---\n".join(left), what="a file in crds/ cannot be read", where=path):
-        items = document.get("items") if isinstance(document, dict) else None
-        yield from items if isinstance(items, list) else [document]
 
 
 def _brings_apis(task: Task, chart: Chart) -> bool:

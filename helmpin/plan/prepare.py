@@ -76,6 +76,7 @@ def prepare(
     values_only: bool = False,
     cluster_flags: Sequence[str] = (),
     may_deploy: Callable[[Previous | None], None] | None = None,
+    will_install: bool = True,
 ) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them. The staged chart exists until the end of the block.
 
@@ -84,6 +85,7 @@ def prepare(
     says so. lock: instead of the one in the settings.
     values_only: whether to look further for values where a template would do. cluster_flags: helm template's flags with which it
     asks the cluster. may_deploy: called before a registry is asked; raises HelmFailed if the command cannot deploy this release.
+    will_install: whether the plan is for a release, so that helm also creates what lies in crds/.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     settings = asked.settings
@@ -109,12 +111,8 @@ def prepare(
         previous = reading.result() if reading else None
         if may_deploy:
             may_deploy(previous)
-        if (
-            task.command != "template"
-            and (previous is None or previous.installs_anew)
-            and not is_on(task.flags, "--skip-crds")
-        ):
-            _refuse_workloads_in_crds(staged, settings)
+        if will_install and _installs_crds(task, previous):
+            _refuse_workloads_in_crds(task, staged, settings)
         rendered, reuse = render_plain(task, staged, started.compared, started.early, reading, started.merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
             output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
@@ -142,12 +140,18 @@ def prepare(
         yield _prepared(task, plan, reuse, previous)
 
 
-def _refuse_workloads_in_crds(staged: Chart, settings: Settings) -> None:
-    """Raise Refused if helm, which installs crds/ with a first revision, would run images by tag with it."""
-    if staged.crd_files():
-        from helmpin.plan.own_crds import refuse_workloads
+def _installs_crds(task: Task, previous: Previous | None) -> bool:
+    """Whether helm will install the files of crds/: with a first revision only."""
+    is_first = task.command == "template" or previous is None or previous.installs_anew
+    return is_first and not is_on(task.flags, "--skip-crds")
 
-        refuse_workloads(staged, settings)
+
+def _refuse_workloads_in_crds(task: Task, staged: Chart, settings: Settings) -> None:
+    """Raise Refused if crds/ would run images by tag, HelmFailed if it cannot be read."""
+    if staged.crd_files():
+        from helmpin.plan.crd_workloads import refuse_workloads
+
+        refuse_workloads(task, staged, settings)
 
 
 def _may_read(started: _Started, flags: Sequence[Given], *, needs_cluster: bool | None) -> bool:
@@ -165,6 +169,8 @@ def _may_read(started: _Started, flags: Sequence[Given], *, needs_cluster: bool 
 
 def _reusing(flags: Sequence[Given]) -> str:
     """The flag with which the user has the release's values reused; '' for none."""
+    if is_on(flags, "--reset-values"):  # helm lets it win
+        return ""
     return next((name for name in ("--reuse-values", REUSE) if is_on(flags, name)), "")
 
 

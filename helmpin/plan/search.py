@@ -361,9 +361,8 @@ class Search:
                 return
             gives = result.images.get(use.key, "")
             is_unpinned = self._group_of(use).digest not in gives and gives != use.image
-            if (
-                suspects := self._causes.suspects(use.source) if is_unpinned else []
-            ):  # values changed what the template writes
+            suspects = self._causes.suspects(use.source) if is_unpinned else []
+            if suspects:  # values changed what the template writes
                 for group in suspects:
                     self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
                     group.leave_paths()

@@ -24,7 +24,11 @@ _FIXED = re.compile(rf"{PREFIX}\w+")
 """The name of a named template that gives a fixed result."""
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ALONE = re.compile(r"\}\}\s*\{\{-?\s*(?:(?:printf|tpl)\s+)?(\.Values(?:\.\w+)+)[^}]*\}\}\s*\{\{-?\s*(?:else|end)\b")
-"""A branch of a template that prints a value alone."""
+"""The end of a branch, or of a template, that prints a value."""
+_NO_REFERENCE = re.compile(
+    r"(tag|version|digest|sha_?256|sha|hash|registry|suffix|variant|flavou?r)$|name", re.IGNORECASE
+)
+"""The keys of what is no whole reference. `name` may stand anywhere: nameOverride is a common one."""
 _IS_PART = re.compile(r"(tag|repository|registry)$", re.IGNORECASE)
 _CUTS_DIGEST = re.compile(r"\b(?:split\w*|regex\w+|mustRegex\w+)\b[^}\n]*@")
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -94,10 +98,12 @@ class TemplateHints:
 
     @cached_property
     def printed_alone(self) -> set[ValuePath]:
-        """The values of which a named template that reads parts of an image prints nothing else, in one of its branches."""
+        """The values of which a named template that reads parts of an image prints nothing else, in one of its branches; but for
+        those whose key names a part."""
         bodies = (body for named in self._bodies.values() for body in named)
         of_images = (body for body in bodies if any(_IS_PART.search(last_key(chain)) for chain in chains(body)))
-        return {chain for body in of_images for printed in _ALONE.findall(body) for chain in chains(printed)}
+        printed = (chain for body in of_images for found in _ALONE.findall(body) for chain in chains(found))
+        return {chain for chain in printed if not _NO_REFERENCE.search(last_key(chain))}
 
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""

@@ -55,8 +55,6 @@ OPEN_KEY = re.compile(
 
 
 _MARK = re.compile(r"mark\d+z")
-_PART = re.compile(r"(tag|version|digest|sha_?256|sha|hash|registry|suffix|variant|flavou?r)$|name", re.IGNORECASE)
-"""The keys of what is no whole reference."""
 
 
 class Probed(NamedTuple):
@@ -125,7 +123,7 @@ class _Read(NamedTuple):
     open: list[ValuePath]
     """Values that are empty or missing, and may take a tag or a reference."""
     whole: set[ValuePath]
-    """Those that may take only a reference, since a template prints them alone."""
+    """Those of them that take a reference, since a template prints them alone, whatever their key."""
     digests: list[ValuePath]
     """Values that are empty or missing, and may take a digest."""
     tags: list[ValuePath]
@@ -139,7 +137,7 @@ def _read(each: Probed, values: ValueIndex) -> _Read:
     inner = {chain[:i] for chain in own for i in range(1, len(chain))}
     paths = [chain if chain[0] == "global" else (*each.scope, *chain) for chain in each.reads]
     leaves = [(*each.scope, *chain) for chain in own if chain not in inner]
-    alone = {(*each.scope, *chain) for chain in each.alone if not _PART.search(last_key(chain))}
+    alone = {(*each.scope, *chain) for chain in each.alone}
     whole = {path for path in leaves if path in alone and _is_empty(path, values)}
     return _Read(
         open=[path for path in leaves if path in whole or _is_open(path, values)],

@@ -31,15 +31,9 @@ class HistoryRow(NamedTuple):
     description: str
 
     @property
-    def is_unfinished_rollback(self) -> bool:
-        """Whether it is a rollback that has not ended well (pkg/action/rollback.go)."""
-        failed = self.status == "failed" and self.description.startswith('Rollback "')
-        return failed or self.status == "pending-rollback"
-
-    @property
     def rolls_back_to(self) -> int:
-        """The revision that a pending or finished rollback goes to; 0 where helm's description does not say so, which
-        --description replaces."""
+        """The revision that a rollback goes to; 0 where helm's description does not say so: if it failed, or --description gave
+        another one."""
         target = self.description.removeprefix("Rollback to ")
         return int(target) if target != self.description and target.isdecimal() else 0
 

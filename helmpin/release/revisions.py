@@ -108,6 +108,15 @@ def never_ran(rows: Sequence[HistoryRow], number: int) -> str:
     return "" if status in RAN else f"revision {number} has status {status}: it never deployed successfully"
 
 
+def ends_in_unfinished_rollback(rows: Sequence[HistoryRow]) -> bool:
+    """Whether the last revision is a rollback that is pending or has failed (pkg/action/rollback.go). If only its wait failed, it
+    has the description of a failed installation, which is a first revision, or comes after an uninstalled one."""
+    last, before = rows[-1], rows[-2].status if len(rows) > 1 else ""
+    waited = last.description.startswith('Release "') and before not in ("", "uninstalled")
+    failed = last.status == "failed" and (waited or last.description.startswith('Rollback "'))
+    return failed or last.status == "pending-rollback"
+
+
 def last_that_ran(rows: Sequence[HistoryRow]) -> int | None:
     """The last revision before the current one whose deployment succeeded."""
     return next((row.revision for row in reversed(rows[:-1]) if row.status in RAN), None)

@@ -1,5 +1,7 @@
 """helmpin.named_tuple.NamedTuple: what typing.NamedTuple makes."""
 
+from __future__ import annotations
+
 import ast
 import pickle
 import typing
@@ -23,7 +25,7 @@ class Ours(NamedTuple):
         return 2 * self.count
 
     @classmethod
-    def of(cls, text: str) -> "Ours":
+    def of(cls, text: str) -> Ours:
         return cls(text)
 
     def __str__(self) -> str:
@@ -42,7 +44,7 @@ class Theirs(typing.NamedTuple):
         return 2 * self.count
 
     @classmethod
-    def of(cls, text: str) -> "Theirs":
+    def of(cls, text: str) -> Theirs:
         return cls(text)
 
     def __str__(self) -> str:
@@ -61,12 +63,12 @@ def test_a_class_has_what_typings_has() -> None:
         "_field_defaults",
         "__doc__",
         "__module__",
-        "__annotations__",
         "__match_args__",
         "__slots__",
     ):
         assert made[name] == expected[name]
     assert Ours.__mro__[1:] == (tuple, object)
+    assert typing.get_type_hints(Ours) == typing.get_type_hints(Theirs) == {"name": str, "count": int}
 
 
 def test_an_instance_behaves_as_typings() -> None:

@@ -274,6 +274,14 @@ def test_a_policy_holds_patterns(version: str) -> None:
         ("example.com/made:2", "Policy/spec/rules/0/generate/data"),
     ]
     assert list(images(makes)) == []
+    compared = {
+        "patch": {
+            "containers": [{"(image)": "example.com/a:1", "^(x)": "example.com/b:1", "+(image)": "example.com/c:1"}]
+        },
+        "foreach": [{"list": "example.com/d:1", "preconditions": {"value": "example.com/e:1"}}],
+    }
+    compares = {**policy, "spec": {"rules": [{**rule, "mutate": compared}]}}
+    assert [each.image for each in ExtraImageRules(["*"]).images(compares)] == ["example.com/c:1"]
     within = {"apiVersion": "v1", "kind": "Bundle", "items": [policy, {"spec": {"containers": [{"image": "x:1"}]}}]}
     assert [image for image, _ in images(within)] == ["x:1"] and list(ExtraImageRules(["*"]).images(within)) == []
 

@@ -11,7 +11,7 @@ from helmpin.config import read
 from helmpin.errors import UsageError
 from helmpin.helm import Helm
 from helmpin.lint.chart_settings import say_allowances, with_settings_of
-from helmpin.lint.charts import NotAChart, _chart_here, check_is_chart, ci_values, local_charts, set_name
+from helmpin.lint.charts import NotAChart, chart_here, check_is_chart, ci_values, local_charts, set_name
 from helmpin.request import Request
 
 FILE = ".helm-pin.yaml"
@@ -65,9 +65,9 @@ def test_a_file_below_the_working_directory_of_a_chart(monkeypatch: pytest.Monke
 
 def test_the_chart_in_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no chart is named"):
-        _chart_here()
+        chart_here()
     monkeypatch.chdir("charts/web")
-    assert local_charts([_chart_here()]) == ["."]
+    assert local_charts([chart_here()]) == ["."]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from helmpin.errors import HelmFailed
 from helmpin.release.outcome import NO_RELEASE, HistoryRow
 from helmpin.release.revision import Revision
 from helmpin.release.revisions import (
+    ends_in_unfinished_rollback,
     last_needed,
     last_that_ran,
     made_by_somebody_else,
@@ -60,6 +61,26 @@ def test_what_a_rollback_needs(statuses: str, most: int, first: int) -> None:
         for number, status in enumerate(statuses.split(), 1)
     ]
     assert [each.stored.revision for each in last_needed(found, most)] == [*range(first, len(found) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("status", "description", "before", "unfinished"),
+    [
+        ("pending-rollback", "Rollback to 12", "deployed", True),
+        ("pending-rollback", "of mine", "deployed", True),
+        ("failed", 'Rollback "web" failed: conflict occurred', "deployed", True),
+        ("failed", 'Release "web" failed: context deadline exceeded', "deployed", True),
+        ("failed", 'Release "web" failed: context deadline exceeded', "failed", True),
+        ("failed", 'Release "web" failed: context deadline exceeded', "uninstalled", False),
+        ("failed", 'Upgrade "web" failed: conflict occurred', "deployed", False),
+        ("deployed", "Rollback to 2", "superseded", False),
+    ],
+)
+def test_a_rollback_that_has_not_ended_well(status: str, description: str, before: str, unfinished: bool) -> None:
+    rows = [TWO._replace(status=before), HistoryRow(3, status, description)]
+    assert ends_in_unfinished_rollback(rows) is unfinished
+    first = [HistoryRow(1, "failed", 'Release "web" failed: context deadline exceeded')]
+    assert not ends_in_unfinished_rollback(first), "that is an installation"
 
 
 def test_a_revision_that_never_ran() -> None:

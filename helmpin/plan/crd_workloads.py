@@ -1,0 +1,78 @@
+"""Images that Helm would run from crds/. With a first revision it creates what lies there as it is written, whatever its kind, and
+the manifest of the release does not have it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from helmpin import kube_yaml
+from helmpin.errors import HelmFailed, Refused
+from helmpin.image import find
+from helmpin.image.hints import LET_THROUGH, allow_flag
+from helmpin.image.manifest import kind_and_name
+from helmpin.image.reference import split
+from helmpin.output import count
+from helmpin.policy import is_allowed
+from helmpin.render.renderer import renderer_for
+
+if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
+    from helmpin.config.settings import Settings
+    from helmpin.plan.task import Task
+
+_SEPARATOR = re.compile(r"^---", re.MULTILINE)
+_KIND = "CustomResourceDefinition"
+_IS_CRD = re.compile(rf"""^kind:[ \t]*["']?{_KIND}["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
+"""A document in YAML that is nothing but a CRD. It may be long, and is not parsed."""
+_SOURCE = re.compile(r"^# Source: (.+/crds/.+?)\r?$", re.MULTILINE)
+
+
+def refuse_workloads(task: Task, chart: Chart, settings: Settings) -> None:
+    """Raise Refused if files in crds/ run images by tag, and HelmFailed if one of them cannot be read."""
+    files, found, unread = chart.crd_files(), dict[str, list[tuple[str, str]]](), dict[str, HelmFailed]()
+    for path, text in files.items():
+        try:
+            found[path] = [
+                (f"{path}: {'/'.join(kind_and_name(item))} runs {image}", image)
+                for item in _others_than_crds(path, text)
+                for image, _ in find.images(item)
+                if split(image)[2] is None and not is_allowed(image, settings.allow_unpinned)
+            ]
+        except HelmFailed as error:
+            unread[path] = error
+    doubtful = {*unread, *(path for path, images in found.items() if images)}
+    installed = doubtful and _installed(task, chart, files) & doubtful
+    for path in installed & unread.keys():
+        raise unread[path]
+    if images := [each for path in files if path in installed for each in found[path]]:
+        flags = " ".join(dict.fromkeys(allow_flag(image) for _, image in images))
+        raise Refused(
+            f"{count(len(images), 'image')} in crds/ would run without a digest",
+            where=[place for place, _ in images],
+            why="helm creates the objects in crds/ as they are written, and records them nowhere",
+            hint=f"move them to templates/, write their digests there, or add --skip-crds; or {LET_THROUGH}{flags}",
+        )
+
+
+def _installed(task: Task, chart: Chart, files: Mapping[str, str]) -> set[str]:
+    """The files of crds/ that helm installs: not those of subcharts that a condition switches off. All, if helm does not say so."""
+    more = ["--include-crds"]
+    renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
+    try:
+        printed = task.helm.run(renderer.arguments(chart, post_render=False))
+    except HelmFailed:  # the chart asks the cluster for something
+        return {*files}
+    return {path for source in _SOURCE.findall(printed) for path in chart.source_to_paths(source) if path in files}
+
+
+def _others_than_crds(path: str, text: str) -> Iterator[Any]:
+    """The objects in a file of crds/ that are no CRDs. Raises HelmFailed."""
+    for number, document in enumerate(_SEPARATOR.split(text), 1):
+        if "image" in document and not _IS_CRD.search(document):
+            where = f"{path}, document {number}"
+            for whole in kube_yaml.read_all(document, what="a file in crds/ cannot be read", where=where):
+                items = whole.get("items") if isinstance(whole, dict) else None
+                objects = items if isinstance(items, list) else [whole]
+                yield from (item for item in objects if not isinstance(item, dict) or item.get("kind") != _KIND)
