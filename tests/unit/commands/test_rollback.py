@@ -13,7 +13,7 @@ from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFai
 from helmpin.release import storage
 from helmpin.release.outcome import HistoryRow
 from helmpin.release.revision import Revision
-from helmpin.request import understand
+from helmpin.request import own_words, understand
 from tests.support.history import Helm
 from tests.unit.verify.test_restore import A, stored
 
@@ -168,3 +168,19 @@ def test_quietly(read: list[int], capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setattr(env, "is_quiet", lambda: True)
     assert roll_back(Helm(rows=[ONE], then=[[ONE, OURS]]), "1") == 0
     assert (capsys.readouterr().err, read) == ("", [2])
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        [],
+        ["--verify"],
+        ["--verify", "--allow-unverified", "--registry-mirror", "a=https://b", "--registry-mirror", "c=https://d"],
+        ["--verify", "--require", "true {}", "--registry-timeout", "5s", "--config", "none"],
+    ],
+)
+def test_the_same_command_has_helm_pins_own_flags(own: list[str]) -> None:
+    request = understand("rollback", ["web", "1", *own], NOT_THERE)
+    again = own_words(request)
+    assert sorted(again) == sorted(own)
+    assert understand("rollback", ["web", "1", *again], NOT_THERE).options == request.options
