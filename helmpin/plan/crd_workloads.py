@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from helmpin.config.settings import Settings
     from helmpin.plan.task import Task
 
-_SEPARATOR = re.compile(r"^---", re.MULTILINE)
 _KIND = "CustomResourceDefinition"
 _IS_CRD = re.compile(rf"""^kind:[ \t]*["']?{_KIND}["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 """A document in YAML that is nothing but a CRD. It may be long, and is not parsed."""
@@ -69,7 +68,7 @@ def _installed(task: Task, chart: Chart, files: Mapping[str, str]) -> set[str]:
 
 def _others_than_crds(path: str, text: str) -> Iterator[Any]:
     """The objects in a file of crds/ that are no CRDs. Raises HelmFailed."""
-    for number, document in enumerate(_SEPARATOR.split(text), 1):
+    for number, document in enumerate(f"\n{text}".split("\n---"), 1):
         if "image" in document and not _IS_CRD.search(document):
             where = f"{path}, document {number}"
             for whole in kube_yaml.read_all(document, what="a file in crds/ cannot be read", where=where):
