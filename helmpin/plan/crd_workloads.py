@@ -68,7 +68,8 @@ def _installed(task: Task, chart: Chart, files: Mapping[str, str]) -> set[str]:
 
 def _others_than_crds(path: str, text: str) -> Iterator[Any]:
     """The objects in a file of crds/ that are no CRDs. Raises HelmFailed."""
-    for number, document in enumerate(f"\n{text}".split("\n---"), 1):
+    documents = f"\n{text}".split("\n---")
+    for number, document in enumerate(documents, 1 if documents[0].strip() else 0):
         if "image" in document and not _IS_CRD.search(document):
             where = f"{path}, document {number}"
             for whole in kube_yaml.read_all(document, what="a file in crds/ cannot be read", where=where):
