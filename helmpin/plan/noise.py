@@ -56,13 +56,20 @@ class Noise:
 
     def _may_explain(self, found: Comparison) -> bool:
         """Whether another plain render may explain what differs. The first is worth it if one difference may be random: it shows no
-        digest, and is no pull policy. A further one is worth it only if all of them may: otherwise the pins are rejected anyway."""
+        digest, is no pull policy, and is not of a template whose results are fixed. A further one is worth it only if all of them
+        may: otherwise the pins are rejected anyway."""
         may_be = [
             each.leaf[3][-1:] != ("imagePullPolicy",) and not any(d in readable(each.after) for d in self._digests)
             for each in found.collateral
         ]
         if self.renders == 0:
-            return any(may_be)
+            of = (each.leaf[0] for each, may in zip(found.collateral, may_be, strict=True) if may)
+            return any(source in self._random or self._others_may_differ() for source in of)
         return (
             self.renders < MOST_RENDERS and all(may_be) and self._random.issuperset(d.leaf[0] for d in found.collateral)
         )
+
+    def _others_may_differ(self) -> bool:
+        """Whether the render may differ although its templates make nothing random: by the cluster, or by the post-renderer."""
+        renderer = self._rendered.renderer
+        return not self._rendered.is_fixed or renderer.asks_cluster or bool(renderer.post_renderer)

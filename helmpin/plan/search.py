@@ -37,7 +37,7 @@ from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison
-from helmpin.render.differences import Difference
+from helmpin.render.differences import Difference, readable
 from helmpin.timeline import step
 
 MOST_ATTEMPTS = 5
@@ -260,12 +260,21 @@ class Search:
             if fails:
                 group.fail(result.images.get(use.key, "") for use in group.uses)
             else:
+                self._note_spilling(group, paths, result.collateral if certain else ())
                 group.leave_paths(paths)
         return [
             *restored,
             *(group for groups in left.values() for group in groups),
             *(blame.group for blame in blames.values()),
         ]
+
+    def _note_spilling(self, group: Group, paths: Collection[ValuePath], collateral: Iterable[Difference]) -> None:
+        """Note which of these paths of a group show in differences as a whole."""
+        shown = " ".join(readable(difference.after) for difference in collateral)
+        for setting in group.settings():
+            if setting.path in paths and setting.value and setting.value in shown:
+                for use in group.uses:
+                    self.tried.add_spilling(use.key, setting.path)
 
     def _drop_suspicions(self, result: Comparison) -> list[Group]:
         """Give groups back what they have lost because of differences that are still there. Returns these groups: the result does

@@ -17,6 +17,7 @@ class Tried:
         """The values that pin a use but cannot be set: they change something else, feed another image, or are refused."""
         self._settings: dict[UseKey, set[Setting]] = defaultdict(set)
         """The settings that do not pin a use."""
+        self._spilling: dict[UseKey, set[ValuePath]] = defaultdict(set)
 
     def add(self, settings: Mapping[UseKey, Iterable[Setting]], failing: Collection[UseKey] = ()) -> None:
         """Add what was set for each use. failing: the uses that it did not pin."""
@@ -25,6 +26,14 @@ class Tried:
                 self._settings[key].update(some)
             else:
                 self._paths[key].update(setting.path for setting in some)
+
+    def add_spilling(self, key: UseKey, path: ValuePath) -> None:
+        """Add a value that was seen elsewhere as a whole, with the digest of a use: it will be seen there whatever else is set."""
+        self._spilling[key].add(path)
+
+    def spills(self, key: UseKey, path: ValuePath) -> bool:
+        """Whether a value has been seen elsewhere as a whole."""
+        return path in self._spilling[key]
 
     def allows(self, key: UseKey, setting: Setting) -> bool:
         """Whether a setting may still pin a use and change nothing else."""

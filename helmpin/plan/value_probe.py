@@ -257,10 +257,12 @@ class ValueProbe:
             named, guesses = self._named(result), {mark.path for mark in self._probe.marks} & self._guesses
             self._refused |= named & guesses or guesses or named  # what a message names may be a map, too
             return
+        gives = (result.images.get(each.fact.use.key, "") for each in self._left())
+        self._shows_marks = self._shows_marks or any(map(_MARK.search, gives))
         if self._probe.sharing:
             self._shared = self._in_several(result)
         if not self._shared and (found := self._reached(result)):
-            self._pins, self._proofs, self._shows_marks = found, MOST_PROOFS, True
+            self._pins, self._proofs = found, MOST_PROOFS
 
     def _named(self, why: str) -> set[ValuePath]:
         """The values with marks that helm's message names."""
@@ -281,6 +283,7 @@ class ValueProbe:
             for path, text in places(each, self._values):
                 if (
                     found.get(path) != text
+                    and not self._tried.spills(each.fact.use.key, path)
                     and self._may_reach(each, path)
                     and (again or self._tried.allows(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}")))
                 ):
@@ -312,8 +315,10 @@ class ValueProbe:
                 yield path, tag
         for path in values.templates:
             above = (inside(path[:depth], each.scope) for depth in range(len(each.scope) + 1, len(path) + 1))
-            if not _is_tag(path, values) and any(chain in each.reads for chain in above):
-                yield path, text_of(lookup(values.tree, path)).strip()
+            held = text_of(lookup(values.tree, path)).strip()
+            ends_so = each.image.endswith(held.rpartition("}}")[2])
+            if ends_so and not _is_tag(path, values) and any(chain in each.reads for chain in above):
+                yield path, held
 
     def _by_digest(self, each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
         """The values that may take a digest alone, or after a tag that several images share, if they may cut it off."""
@@ -382,7 +387,8 @@ class ValueProbe:
             fact = each.fact
             gives = result.images.get(fact.use.key, "")
             for mark in self._probe.marks:
-                value = self._carrying_digest(fact, mark, gives) if mark.mark in gives else ""
+                may = mark.mark in gives and not self._tried.spills(fact.use.key, mark.path)
+                value = self._carrying_digest(fact, mark, gives) if may else ""
                 carrier = Setting(mark.path, value)
                 apart = emptied or self._probe.by_digest  # from what it was rejected with
                 if value and (apart or self._tried.allows(fact.use.key, carrier)):
@@ -404,7 +410,10 @@ class ValueProbe:
             forms = {marked: fact.digest, f"sha256:{marked}": bare}  # some templates write the `sha256:` themselves
             return mark.value.replace(marked, forms[after]) if after in forms else ""
         if is_template(mark.text):
-            return f"{mark.text}@{fact.digest}" if gives == f"{wanted}-{mark.mark}" else ""
+            before = gives.removesuffix(f"-{mark.mark}")
+            for each in self._probe.marks:  # what it prints may have marks too
+                before = before.replace(f"-{each.mark}", "")
+            return f"{mark.text}@{fact.digest}" if before == wanted and gives.endswith(mark.mark) else ""
         before = self._without_names(gives.removesuffix(mark.value))
         ends = gives.endswith(mark.value) and wanted.startswith(before)
         return f"{wanted.removeprefix(before)}@{fact.digest}" if ends else ""
@@ -429,6 +438,9 @@ class ValueProbe:
             for key, (carrier, *_) in self._pins.items()
             if key in result.failing or self._probed[key].fact.digest[7:19] in shown
         }
+        for key, (carrier, *_) in self._pins.items():
+            if carrier.path in wrong and carrier.value in shown:
+                self._tried.add_spilling(key, carrier.path)
         self._tried.add({key: some[:1] for key, some in self._pins.items() if some[0].path in wrong}, result.failing)
         wrong = wrong or self._in_subcharts_of(result.collateral)
         self._pins = {key: some for key, some in self._pins.items() if wrong and some[0].path not in wrong}
