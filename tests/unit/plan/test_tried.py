@@ -20,3 +20,9 @@ def test_what_pinned_a_use_and_did_harm_does_in_every_form() -> None:
     tried.add({WEB: [TAG], DB: [TAG]}, failing=[DB])
     assert not tried.allows(WEB, TAG._replace(value="v1@x")) and tried.allows(WEB, Setting(("tag",), "1@x"))
     assert tried.allows(DB, TAG._replace(value="v1@x"))
+
+
+def test_what_was_seen_elsewhere_as_a_whole_is_seen_there_whatever_else_is_set() -> None:
+    tried = Tried()
+    tried.add_spilling(WEB, TAG.path)
+    assert tried.spills(WEB, TAG.path) and not tried.spills(DB, TAG.path) and not tried.spills(WEB, ("tag",))

@@ -107,6 +107,17 @@ def test_a_value_that_is_a_template_keeps_it() -> None:
     assert pins({"image": held}, "t/web:1", gives, reads=[("image",)]) == {"image": f"{held}@{A}"}
     assert pins({"map": {"x": held}}, "t/web:1", lambda read: gives(lambda _: read("map.x")), reads=[("map",)])
     assert pins({"image": held}, "t/web:1", lambda read: f"{gives(read)}-slim", reads=[("image",)]) == {}
+    values = {"image": "{{ .Values.name }}:{{ .Values.tag }}", "name": "t/web", "tag": "1"}
+    found = pins(
+        values,
+        "t/web:1",
+        lambda read: read("image").replace("{{ .Values.name }}", "t/web").replace("{{ .Values.tag }}", read("tag")),
+        reads=[("image",), ("tag",)],
+    )
+    assert found, "although the tag in it has a mark of its own"
+    assert probe({"host": "{{ .Release.Name }}-db"}, use("t/web:1"), reads=[("host",)]).next() is None, (
+        "it ends otherwise"
+    )
     assert probe({"image": held}, use("t/web:1")).next() is None, "its template does not read it"
 
 
@@ -142,6 +153,13 @@ def test_a_key_for_a_digest_that_stands_anywhere(gives: str, value: str | None) 
     tried = Tried()
     tried.add({use("t/web:1").key: [Setting(reads[0], A)]})
     assert probe({}, use("t/web:1"), reads=reads, tried=tried).next() is None
+
+
+def test_a_value_that_was_seen_elsewhere_as_a_whole_gets_no_mark() -> None:
+    tried, one = Tried(), use("t/web:1.4")
+    assert marked(probe({"tag": "1.4"}, one, reads=[("tag",)], tried=tried).next()) == ["tag"]
+    tried.add_spilling(one.key, ("tag",))
+    assert probe({"tag": "1.4"}, one, reads=[("tag",)], tried=tried).next() is None
 
 
 @pytest.mark.parametrize("cuts", [True, False])
