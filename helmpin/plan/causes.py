@@ -38,7 +38,7 @@ class Causes:
         shown = [g for g in self._groups if g.digest[7:19] in after]
         active = self._active()
         shown = [g for g in shown if g in active] or shown
-        others = _without_references(after, shown)
+        others = without_references(after, shown)
         shown = [g for g in shown if g.digest[7:19] in others] or shown
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
         strangers = [g for g in shown if split(g.image)[0] not in after]
@@ -96,7 +96,7 @@ class Causes:
     def _shown(self, group: Group, difference: Difference) -> set[ValuePath]:
         """The paths of a group whose value shows in a difference: elsewhere than in references, which may follow, or else there."""
         after = readable(difference.after)
-        for text in (_without_references(after, self._active()), after):
+        for text in (without_references(after, self._active()), after):
             if found := {setting.path for setting in group.settings() if setting.value in text}:
                 return found
         return set()
@@ -108,7 +108,7 @@ def _seen(paths: Iterable[ValuePath], source: str) -> set[ValuePath]:
     return {path for path in paths if is_seen(path, scope)}
 
 
-def _without_references(text: str, groups: Iterable[Group]) -> str:
+def without_references(text: str, groups: Iterable[Group]) -> str:
     """A text without the whole references of these groups' images, with their digests."""
     for group in groups:
         text = text.replace(pinned_form(group.image, group.digest), "")

@@ -29,7 +29,7 @@ from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import Candidate, candidates
-from helmpin.plan.causes import Causes
+from helmpin.plan.causes import Causes, without_references
 from helmpin.plan.contests import contests, in_anothers_map, losing
 from helmpin.plan.group import Group
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
@@ -269,8 +269,8 @@ class Search:
         ]
 
     def _note_spilling(self, group: Group, paths: Collection[ValuePath], collateral: Iterable[Difference]) -> None:
-        """Note which of these paths of a group show in differences as a whole."""
-        shown = " ".join(readable(difference.after) for difference in collateral)
+        """Note which of these paths of a group show in differences as a whole, apart from its own reference."""
+        shown = without_references(" ".join(readable(difference.after) for difference in collateral), [group])
         for setting in group.settings():
             if setting.path in paths and setting.value and setting.value in shown:
                 for use in group.uses:

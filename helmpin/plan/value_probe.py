@@ -21,7 +21,7 @@ from functools import cache, cached_property, partial
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
 from helmpin.image.manifest import UseKey
-from helmpin.image.reference import split
+from helmpin.image.reference import pinned_form, split
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import NOTHING, Attempt, Facts
@@ -439,7 +439,8 @@ class ValueProbe:
             if key in result.failing or self._probed[key].fact.digest[7:19] in shown
         }
         for key, (carrier, *_) in self._pins.items():
-            if carrier.path in wrong and carrier.value in shown:
+            fact = self._probed[key].fact
+            if carrier.path in wrong and carrier.value in shown.replace(pinned_form(fact.use.image, fact.digest), ""):
                 self._tried.add_spilling(key, carrier.path)
         self._tried.add({key: some[:1] for key, some in self._pins.items() if some[0].path in wrong}, result.failing)
         wrong = wrong or self._in_subcharts_of(result.collateral)
