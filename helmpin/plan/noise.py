@@ -56,20 +56,13 @@ class Noise:
 
     def _may_explain(self, found: Comparison) -> bool:
         """Whether another plain render may explain what differs. The first is worth it if one difference may be random: it shows no
-        digest, is no pull policy, and anything in the chart is random. A further one is worth it only if all of them may: otherwise
-        the pins are rejected anyway."""
+        digest, and is no pull policy. A further one is worth it only if all of them may: otherwise the pins are rejected anyway."""
         may_be = [
             each.leaf[3][-1:] != ("imagePullPolicy",) and not any(d in readable(each.after) for d in self._digests)
             for each in found.collateral
         ]
         if self.renders == 0:
-            return any(may_be) and self._is_random()
+            return any(may_be)
         return (
             self.renders < MOST_RENDERS and all(may_be) and self._random.issuperset(d.leaf[0] for d in found.collateral)
         )
-
-    def _is_random(self) -> bool:
-        """Whether two plain renders may differ: by a template (a fixed result may vary yet), the cluster or the post-renderer."""
-        rendered, renderer = self._rendered, self._rendered.renderer
-        has_random = rendered.compared is not rendered.chart or not rendered.is_fixed or bool(self._random)
-        return has_random or renderer.asks_cluster or bool(renderer.post_renderer)

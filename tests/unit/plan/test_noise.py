@@ -43,21 +43,6 @@ def test_how_often_a_chart_is_rendered_again_for_a_difference(
     assert all(not ask.set for ask in made.renderer.asked)
 
 
-@pytest.mark.parametrize(
-    "by", ["nothing", "results that are fixed", "results that are not", "the cluster", "a post-renderer"]
-)
-def test_a_chart_is_rendered_again_only_if_something_may_differ(tmp_path: Path, by: str) -> None:
-    plain = pod("t/web:1", label="x")
-    made = Made(tmp_path, plain, [plain] * 9, ())
-    renderer = made.renderer
-    renderer.asks_cluster, renderer.post_renderer = by == "the cluster", ("sort",) if by == "a post-renderer" else ()
-    compared = chart(tmp_path / "fixed") if by == "results that are fixed" else made.rendered.chart
-    fixed = made.rendered._replace(compared=compared, is_fixed=by != "results that are not", renderer=renderer)
-    noise = Noise(fixed, (A, B), ())
-    assert noise.compared(parse(pod("t/web:1", label="z")), {}).collateral
-    assert noise.renders == (0 if by == "nothing" else 1)
-
-
 def test_no_render_is_made_where_nothing_differs(tmp_path: Path) -> None:
     made = Made(tmp_path, pod("t/web:1"), [])
     assert made.collateral(pod("t/web:1")) == [] and made.noise.renders == 0
