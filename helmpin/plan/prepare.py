@@ -6,18 +6,15 @@ import os
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from helmpin import env, output
 from helmpin.arguments import Given, is_on, words
 from helmpin.errors import HelmFailed, UsageError, VerificationFailed
-from helmpin.lock import PIPED
 from helmpin.lock.source import LockReading
 from helmpin.named_tuple import NamedTuple
-from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import REUSE, EarlyRender, Reuse, render_plain, start_early
-from helmpin.plan.task import Task
+from helmpin.plan.task import PlanRequest, Task
 from helmpin.private import Folder
 from helmpin.release.reused_values import Previous, PreviousReading
 from helmpin.render.values import REUSE_FLAGS, other_flags, read_values, reuses_values
@@ -25,23 +22,11 @@ from helmpin.render.values import REUSE_FLAGS, other_flags, read_values, reuses_
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
     from helmpin.config.settings import Settings
-    from helmpin.helm import Helm
     from helmpin.lock import Lock
     from helmpin.plan.jobs import KeptJobs
     from helmpin.plan.plan import Plan
     from helmpin.plan.rendered import Rendered
     from helmpin.render.merged_values import MergedValues
-
-
-class PlanRequest(Protocol):
-    """The part of a Request that is used here."""
-
-    @property
-    def flags(self) -> list[Given]: ...
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def helm(self) -> Helm: ...
 
 
 class Prepared(NamedTuple):
@@ -119,7 +104,9 @@ def prepare(
         taken = None if lock else started.locked.result()
         lock, relock = lock or taken, None
         if lock and not lock.hint:
-            lock, relock = _with_hints(lock, asked, release, chart, command)
+            from helmpin.plan.lock_command import with_hints
+
+            lock, relock = with_hints(lock, asked, release, chart, command)
         kept_jobs = _kept_jobs(task, rendered, previous)
         plan = make_plan(
             rendered,
@@ -172,15 +159,6 @@ def _reusing(flags: Sequence[Given]) -> str:
     if is_on(flags, "--reset-values"):  # helm lets it win
         return ""
     return next((name for name in ("--reuse-values", REUSE) if is_on(flags, name)), "")
-
-
-def _with_hints(
-    lock: Lock, asked: PlanRequest, release: str, chart: str, command: str
-) -> tuple[Lock, Callable[[], str]]:
-    """A lock that can be written, with the way to add an image to it; and the way to put what a Job runs into it."""
-    locking = partial(_locking, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
-    hinted = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
-    return hinted, partial(_relocking, locking)
 
 
 class _Started(NamedTuple):
@@ -295,35 +273,6 @@ def _say_kept_there(plan: Plan, lock: Lock) -> None:
         older = sorted(lock.kept.get(image.reference, ())) if image.reference and image.source else []
         if older and image.digest not in older:
             output.say(f"{image.image} gets {image.digest}; in {lock.name} a Job keeps {', '.join(older)}.")
-
-
-def _locking(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
-    """The command that writes a lock file for this chart. Flags that must not be printed, such as --set, or that read what can be
-    read once, are left out, and a remark after the command says so."""
-    from helmpin.helm import hide_secrets
-
-    settings = asked.settings
-    hidden = [flag for flag in asked.flags if hide_secrets(flag.words) != list(flag.words) or _reads_once(flag)]
-    flags = words(flag for flag in asked.flags if flag not in hidden)
-    flags += ["--no-cluster"] if release and not asks_cluster else []
-    flags += [f"--also={pattern}" for pattern in settings.also]
-    flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]
-    command = ["pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, *more]
-    yours = ", ".join(dict.fromkeys(flag.name for flag in hidden))
-    return helm_command(shlex.join(command)) + (f" (with your {yours})" if yours else "")
-
-
-def _reads_once(flag: Given) -> bool:
-    """Whether a flag's values come from standard input, a pipe or `<(…)`."""
-    from helmpin.save import is_stream
-
-    parts = (flag.value or "").split(",") if flag.name in ("--values", "--set-file") else []
-    return any(source == "-" or is_stream(source) for source in (part.rpartition("=")[2].strip() for part in parts))
-
-
-def _relocking(locking: Callable[..., str]) -> str:
-    """How to put the digest that a Job of the release runs into the lock file."""
-    return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
 
 
 def _check_answers(reading: PreviousReading, instead: str) -> None:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from helmpin.arguments import Given, dry_run
 from helmpin.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
+    from helmpin.config.settings import Settings
     from helmpin.helm import Helm
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.render.values import ValuesInput
+
+
+class PlanRequest(Protocol):
+    """The part of a Request that planning uses."""
+
+    @property
+    def flags(self) -> list[Given]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def helm(self) -> Helm: ...
 
 
 class Task(NamedTuple):

@@ -403,12 +403,7 @@ class ValueProbe:
         image with the mark."""
         wanted = _tagged(fact.use.image)
         if self._probe.by_digest:
-            marked, bare = f"sha256:{mark.mark}", fact.digest.partition(":")[2]
-            before, at, after = gives.partition("@")
-            if not at or before not in (fact.use.image, wanted, split(wanted)[0]):
-                return ""
-            forms = {marked: fact.digest, f"sha256:{marked}": bare}  # some templates write the `sha256:` themselves
-            return mark.value.replace(marked, forms[after]) if after in forms else ""
+            return _in_place_of_digest_mark(fact, mark, gives)
         if is_template(mark.text):
             before = gives.removesuffix(f"-{mark.mark}")
             for each in self._probe.marks:  # what it prints may have marks too
@@ -462,6 +457,16 @@ def _digest_mark(path: ValuePath, text: str, number: int) -> _Mark:
     """A mark in the form of a digest: alone for a value that takes one, else after a tag or a reference."""
     mark = f"{number:064x}"
     return _Mark(path, text, mark, f"{text}@sha256:{mark}" if text else f"sha256:{mark}")
+
+
+def _in_place_of_digest_mark(fact: Facts, mark: _Mark, gives: str) -> str:
+    """What to set where a mark in the form of a digest stands; '' if the image has another name or end."""
+    marked, bare = f"sha256:{mark.mark}", fact.digest.partition(":")[2]
+    before, _, after = gives.partition("@")
+    forms = {marked: fact.digest, f"sha256:{marked}": bare}  # some templates write the `sha256:` themselves
+    wanted = _tagged(fact.use.image)
+    is_wanted = before in (fact.use.image, wanted, split(wanted)[0])
+    return mark.value.replace(marked, forms[after]) if is_wanted and after in forms else ""
 
 
 def _tagged(image: str) -> str:

@@ -1,0 +1,50 @@
+"""The command that writes a lock for a chart, for messages about an image that a lock lacks."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from functools import partial
+
+from helmpin.arguments import Given, words
+from helmpin.lock import PIPED, Lock
+from helmpin.next_command import helm_command
+from helmpin.plan.task import PlanRequest
+
+
+def with_hints(
+    lock: Lock, asked: PlanRequest, release: str, chart: str, command: str
+) -> tuple[Lock, Callable[[], str]]:
+    """A lock that can be written, with the way to add an image to it; and the way to put what a Job runs into it."""
+    locking = partial(_locking, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
+    hinted = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
+    return hinted, partial(_relocking, locking)
+
+
+def _locking(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
+    """The command that writes a lock file for this chart. Flags that must not be printed, such as --set, or that read what can be
+    read once, are left out, and a remark after the command says so."""
+    from helmpin.helm import hide_secrets
+
+    settings = asked.settings
+    hidden = [flag for flag in asked.flags if hide_secrets(flag.words) != list(flag.words) or _reads_once(flag)]
+    flags = words(flag for flag in asked.flags if flag not in hidden)
+    flags += ["--no-cluster"] if release and not asks_cluster else []
+    flags += [f"--also={pattern}" for pattern in settings.also]
+    flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]
+    command = ["pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, *more]
+    yours = ", ".join(dict.fromkeys(flag.name for flag in hidden))
+    return helm_command(shlex.join(command)) + (f" (with your {yours})" if yours else "")
+
+
+def _reads_once(flag: Given) -> bool:
+    """Whether a flag's values come from standard input, a pipe or `<(…)`."""
+    from helmpin.save import is_stream
+
+    parts = (flag.value or "").split(",") if flag.name in ("--values", "--set-file") else []
+    return any(source == "-" or is_stream(source) for source in (part.rpartition("=")[2].strip() for part in parts))
+
+
+def _relocking(locking: Callable[..., str]) -> str:
+    """How to put the digest that a Job of the release runs into the lock file."""
+    return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
