@@ -1141,3 +1141,27 @@ def test_what_was_in_vain_is_known_afterwards() -> None:
     two = [facts(WEB), facts(use("t/db:1", nth=1), B)]
     found = search(two, {"tag": "1"})
     assert found.next() is not None and not left(found, WEB, "tag", "x")
+
+
+@pytest.mark.parametrize(("gives", "is_rejected"), [(f"t/web:1@{B}", False), ("t/web:1", True)])
+def test_a_value_that_anothers_digest_hides_is_not_rejected(gives: str, is_rejected: bool) -> None:
+    values = {"web": {"repository": "t/web", "tag": "1"}, "db": {"repository": "t/db", "tag": "2"}}
+    db = use("t/db:2", nth=1)
+    found = search([facts(WEB), facts(db, B)], values)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared({WEB: gives, db: "t/db:2"}, {WEB: A, db: B}))
+    (_, (setting, *_)) = attempt.strategies[WEB.key]
+    assert found.tried.allows(WEB.key, setting) is not is_rejected
+
+
+@pytest.mark.parametrize(
+    ("text", "spills"), [(f"1@{A}", True), (f"the tag is 1@{A}", True), (f"t/web:1@{A} and x", False), (A[7:20], False)]
+)
+def test_a_value_that_comes_out_elsewhere_as_a_whole_is_noted(text: str, spills: bool) -> None:
+    """Not where it is a part of its image's own reference."""
+    found = search([facts(WEB)], TAGGED)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared({WEB: f"t/web:1@{A}"}, {WEB: A}, [difference(text)]))
+    assert found.tried.spills(WEB.key, ("image", "tag")) is spills

@@ -603,3 +603,17 @@ def test_a_name_beside_a_tag_that_is_emptied_for_its_own() -> None:
     result, _ = run(probe(values, *uses, reads=reads), values, images, *uses)
     found = {dotted_key(path): value for path, value in result.settings}
     assert found == {"shared.tag": "", "web.tag": f"1@{A}", "db.tag": f"1@{B}"}
+
+
+@pytest.mark.parametrize(("text", "spills"), [(f"1.4@{A}", True), (f"t/web:1.4@{A}", False)])
+def test_a_proof_that_comes_out_elsewhere_as_a_whole_is_noted(text: str, spills: bool) -> None:
+    one, tried = use("t/web:1.4"), Tried()
+    found = probe({"tag": "1.4"}, one, reads=[("tag",)], tried=tried)
+    marks = found.next()
+    assert marks is not None
+    found.learn(marks, Comparison({one.key: f"t/web:{marks.settings[0].value}"}, frozenset(), (), []))
+    proof = found.next()
+    assert proof is not None and proof.settings == (Setting(("tag",), f"1.4@{A}"),)
+    harm = Difference((POD, 0, 0, ("metadata", "labels", "l")), "x", text)
+    found.learn(proof, Comparison({}, frozenset(), (), [harm]))
+    assert tried.spills(one.key, ("tag",)) is spills
