@@ -71,6 +71,7 @@ def read(
         allow_unpinned_from=sources("allow-unpinned").where,
         file=str(sources.path) if sources.exists else "",
         platforms=_platforms(sources),
+        platforms_from=sources("platform").where if "platform" in options else "--platform",
         gate=_gate(sources),
         **_lock(sources),
     )

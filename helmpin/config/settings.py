@@ -66,6 +66,7 @@ class Settings(NamedTuple):
     """The commands that must succeed for each image."""
     platforms: tuple[str, ...] = ()
     """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
+    platforms_from: str = "--platform"
     exemptions: tuple[Exemption, ...] = ()
     """All exemptions, including those that are over."""
     rules: tuple[ImageRule, ...] = ()

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from helmpin.cluster.nodes import platforms_needed, read_nodes
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import read
-from helmpin.image.platforms import NODES, best, lacking
+from helmpin.image.platforms import NODES, lacking
 from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.output import count
 from helmpin.registry import RegistryError, describe, details_of, resolve
+from helmpin.registry.children import children_of
 from helmpin.registry.manifest import INDEXES
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision
@@ -97,23 +98,16 @@ def _needed(stored: Revision, kubectl: Kubectl, platforms: Collection[str]) -> d
 def _gone(
     indexes: Collection[Reference], needed: Mapping[str, set[str]], registries: Registries
 ) -> tuple[list[str], list[tuple[Reference, RegistryError]]]:
-    children: dict[Reference, tuple[Reference, str]] = {}
+    described = describe(indexes, *registries)
+    children = children_of(described, {index: needed.get(index.digest or "", ()) for index in indexes})
+    answers = resolve({child.reference for child in children}, *registries)
     lines = []
-    silent = []
-    for reference, answer in describe(indexes, *registries).items():
-        if isinstance(answer, RegistryError):
-            silent.append((reference, answer))
-            continue
-        if answer.media_type not in INDEXES:
-            continue
-        for platform in sorted(needed.get(reference.digest or "", ())):
-            pulled = best(platform, [each.platform for each in answer.platforms])
-            for each in [each for each in answer.platforms if each.platform == pulled][:1]:
-                children[reference._replace(tag=None, digest=each.manifest_digest)] = (reference, platform)
-    for child, error in resolve(children, *registries).items():
-        reference, platform = children[child]
-        if isinstance(error, RegistryError) and error.kind == "not-found":
-            lines.append(f"{reference.name}@{reference.digest}: its image for {platform} is gone ({child.digest})")
-        elif isinstance(error, RegistryError):
-            silent.append((child, error))
+    silent = [(index, answer) for index, answer in described.items() if isinstance(answer, RegistryError)]
+    for child in children:
+        answer = answers[child.reference]
+        if isinstance(answer, RegistryError) and answer.kind == "not-found":
+            gone = f"its image for {child.platform} is gone ({child.reference.digest})"
+            lines.append(f"{child.parent.name}@{child.parent.digest}: {gone}")
+        elif isinstance(answer, RegistryError):
+            silent.append((child.reference, answer))
     return lines, silent

@@ -86,11 +86,19 @@ def test_named_and_gone(app: App, cluster: Cluster, unique: str, tmp_path: Path)
     parts = {name: images.push_one(cluster.registry, unique, "part", "A", name)[0] for name in BOTH}
     app.delete(parts["linux/arm64"])
     assert app.verify("--revision", "2")[1]["registry"]["verdict"] == "ok"
+    by_digest = ("--set", f"image.tag=latest@{digest}", "--reset-values")
+    assert app.machine.pin("plan", "app", app.chart, *by_digest, "--platform", "linux/amd64").status == 0
+    refused = app.machine.pin("upgrade", "app", app.chart, *by_digest, *both)
+    assert refused.status == 5
+    assert f"its image for linux/arm64 is gone ({parts['linux/arm64']})" in refused.stderr
     status, checks = app.verify("--revision", "2", *both)
     assert (status, checks["registry"]["verdict"]) == (4, "failed")
     gone = f"{app.registry}/{app.repository}@{digest}: its image for linux/arm64 is gone ({parts['linux/arm64']})"
     assert checks["registry"]["details"][0] == gone
-    app.delete(parts["linux/amd64"])
+    app.push("A", BOTH)
+    app.delete(parts["linux/amd64"])  # by which an index is described
+    assert app.machine.pin("plan", "app", app.chart, *by_digest, "--platform", "linux/arm64").status == 0
+    app.delete(parts["linux/arm64"])
     status, checks = app.verify("--revision", "2")
     assert (status, checks["registry"]["summary"]) == (4, "1 platform gone")
     refused = app.rollback("2", "--verify")

@@ -68,13 +68,16 @@ def test_what_beats_what(tmp_path: Path) -> None:
     assert settings(tmp_path, options, environ)[:2] == ("refuse", ("o",))
 
 
+NAMED_ORIGINS = ("allowed_registries_from", "allow_unpinned_from", "platforms_from")
+
+
 @pytest.mark.parametrize("name", sorted(LISTS))
 def test_every_list_from_everywhere(tmp_path: Path, name: str) -> None:
     variable = "HELM_PIN_" + name.upper().replace("-", "_")
     one = {"registry-plain-http": "a", "platform": "a/b"}.get(name, "a=http://b")
     from_flag = settings(tmp_path, {name: (one,)})
     assert from_flag != settings(tmp_path)
-    origins = {name: getattr(from_flag, name) for name in ("allowed_registries_from", "allow_unpinned_from")}
+    origins = {name: getattr(from_flag, name) for name in NAMED_ORIGINS}
     without_sources = {"notes": (), "file": "", **origins}
     assert settings(tmp_path, environ={variable: one})._replace(**without_sources) == from_flag
     assert settings(tmp_path, file=f"{name}: [{one}]")._replace(**without_sources) == from_flag

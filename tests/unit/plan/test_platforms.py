@@ -18,6 +18,8 @@ from helmpin.plan.images import Problem
 from helmpin.plan.platforms import problems
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
 from helmpin.registry.details import Details
+from helmpin.registry.manifest import OCI_INDEX, OCI_MANIFEST
+from helmpin.registry.types import Described, Platform
 from tests.support.plans import Renderer, chart, never, rendered
 from tests.support.renders import digest, document, pod
 
@@ -25,6 +27,9 @@ A, B = digest("a"), digest("b")
 WEB, DB = "example.com/web:1", "example.com/db:1"
 SETTINGS = Settings("pin", (), (), (), False, RegistrySettings())
 AMD, ARM, WINDOWS = "linux/amd64", "linux/arm64", "windows/amd64"
+GONE, SILENT = "linux/s390x", "linux/ppc64le"
+HELD = {AMD: digest("1"), ARM: digest("2"), GONE: digest("3"), SILENT: digest("4")}
+ALL = f"{AMD}, {ARM}, {GONE}, {SILENT}"
 ARM_ONLY = document(
     f"kind: Pod\nmetadata: {{name: db}}\nspec:\n  nodeSelector: {{kubernetes.io/arch: arm64}}\n"
     f"  containers: [{{name: a, image: '{DB}'}}]\n"
@@ -37,21 +42,37 @@ class Asked(list[str]):
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """Registries say that web is of amd64 alone, and db of both."""
+    """Registries say that web is of amd64 alone, and db is an index of both; they have no image of db for GONE."""
     found = Asked()
 
-    def details_of(references: Iterable[Reference], *_: object) -> dict[Reference, Details | RegistryError]:
-        answers: dict[Reference, Details | RegistryError] = {}
+    def describe(references: Iterable[Reference], *_: object) -> dict[Reference, Described | RegistryError]:
+        answers: dict[Reference, Described | RegistryError] = {}
         for reference in references:
             found.append(str(reference))
-            answers[reference] = Details(platforms=(AMD,) if "web" in reference.repository else (AMD, ARM))
+            answers[reference] = Described(
+                reference.digest or "", OCI_MANIFEST, (Platform("", reference.digest or "", None),)
+            )
+            if reference.repository == "db":
+                listed = tuple(Platform(name, HELD[name], None) for name in (AMD, ARM, GONE, SILENT))
+                answers[reference] = Described(reference.digest or "", OCI_INDEX, listed)
             if reference.repository == "lost":
                 answers[reference] = RegistryError(reference, "unreachable", "no route", "connect it")
-            if reference.repository == "mute":
-                answers[reference] = Details()
         return answers
 
-    monkeypatch.setattr(registry, "details_of", details_of)
+    def details_of(references: Iterable[Reference], *_: object) -> dict[Reference, Details | RegistryError]:
+        return {ref: Details(platforms=() if ref.repository == "mute" else (AMD,)) for ref in references}
+
+    def resolve(references: Iterable[Reference], *_: object) -> dict[Reference, Resolved | RegistryError]:
+        failures = {HELD[GONE]: "not-found", HELD[SILENT]: "timeout"}
+        return {
+            ref: RegistryError(ref, kind, "no answer", "ask again")
+            if (kind := failures.get(ref.digest or ""))
+            else Resolved(ref.digest or "", OCI_MANIFEST)
+            for ref in references
+        }
+
+    for name, stand_in in (("describe", describe), ("details_of", details_of), ("resolve", resolve)):
+        monkeypatch.setattr(registry, name, stand_in)
     return found
 
 
@@ -75,7 +96,17 @@ def test_an_image_that_lacks_a_platform_is_refused_and_says_what_it_has(tmp_path
 def test_only_those_that_lack_one(tmp_path: Path, asked: Asked) -> None:
     assert list(told(tmp_path, [ARM], {WEB: A, DB: B})) == [WEB]
     assert told(tmp_path, [AMD], {WEB: A, DB: B}) == {}
-    assert asked == [f"{WEB}@{A}", f"{DB}@{B}"] * 2
+    assert sorted(asked) == sorted([f"{WEB}@{A}", f"{DB}@{B}"] * 2)
+
+
+@pytest.mark.usefixtures("asked")
+def test_an_index_that_lists_what_is_gone(tmp_path: Path) -> None:
+    found = told(tmp_path, [ARM, GONE], {DB: B})[DB]
+    assert (found.kind, found.text) == ("registry", f"its image for {GONE} is gone ({HELD[GONE]})")
+    assert found.hint == "push the image again, with all of its platforms"
+    silent = told(tmp_path, [SILENT], {DB: B})[DB]
+    assert silent.kind == "registry" and f"its image for {SILENT} is not known" in silent.text
+    assert silent.hint == "ask again" and told(tmp_path, [ARM], {DB: B}) == {}
 
 
 def test_nothing_is_asked_where_nothing_is_wanted_or_resolved(tmp_path: Path, asked: Asked) -> None:
@@ -86,6 +117,14 @@ def test_nothing_is_asked_where_nothing_is_wanted_or_resolved(tmp_path: Path, as
 def test_a_lock_alone_knows_no_platforms(tmp_path: Path, asked: Asked) -> None:
     with pytest.raises(UsageError, match="--platform cannot be used with --locked"):
         told(tmp_path, [ARM], {WEB: A}, locked=True)
+    assert asked == []
+
+
+def test_a_policy_of_the_settings_file_does_not_exclude_a_lock(
+    tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(tmp_path, [ARM], {WEB: A}, locked=True, platforms_from=".helm-pin.yaml: platform") == {}
+    assert ".helm-pin.yaml: platform: not checked with --locked" in capsys.readouterr().err
     assert asked == []
 
 
@@ -115,7 +154,7 @@ def test_the_platforms_of_the_nodes_that_the_pods_may_run_on(tmp_path: Path) -> 
     found = told(tmp_path, [NODES, WINDOWS], {WEB: A, DB: B}, on_amd + ARM_ONLY)
     assert [problem.text for problem in found.values()] == [
         f"it has no image for {WINDOWS}; it has {AMD}",
-        f"it has no image for {WINDOWS}; it has {AMD}, {ARM}",
+        f"it has no image for {WINDOWS}; it has {ALL}",
     ]
 
 
