@@ -449,7 +449,8 @@ COMMANDS: dict[str, Command] = {
         "push: registries that delete untagged images then keep them when their tags move. Manifests are read and written again,\n"
         "no layers. --prune removes the tags that no kept revision needs, in the repositories that the revisions use; nothing if\n"
         "a record cannot be read. It looks at one cluster: do not prune where several push to the same repositories for a release\n"
-        "of the same name and namespace. The exit status is 5 if a registry refused, or has more tags than could be listed.",
+        "of the same name and namespace. The exit status is 1 if a revision cannot be read, and 5 if a registry refused, or has "
+        "more tags than could be listed.",
         (),
         (
             Option(

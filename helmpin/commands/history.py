@@ -8,7 +8,7 @@ from typing import Any
 
 from helmpin import output
 from helmpin.arguments import whole_number
-from helmpin.errors import HelmPinError, UsageError
+from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference, split
 from helmpin.registry.details import Details, as_data, lines
@@ -50,6 +50,13 @@ def run(request: Request) -> int:
             from helmpin import structured
 
             structured.show(rows, form)
+    if form == "images" and read.unread:
+        raise HelmFailed(
+            "cannot read what a revision needs; its images are not listed",
+            where=f"release {request.positionals[0]}",
+            why="\n".join(read.unread),
+            hint="restore it from a backup, or delete it if no rollback needs it",
+        )
     for line in read.unread:
         output.inform(f"Skipped (helm skips it too): {line}")
     return 0

@@ -9,6 +9,7 @@ from helmpin.arguments import whole_number
 from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
 from helmpin.image.reference import Reference
 from helmpin.named_tuple import NamedTuple
+from helmpin.next_command import helm_command
 from helmpin.registry import RegistryError, keep, prune
 from helmpin.release import revisions
 from helmpin.release.storage import RevisionInfo
@@ -35,29 +36,41 @@ class KeepRow(NamedTuple):
     """That of the registry, if it failed."""
 
 
+class _Needed(NamedTuple):
+    """What revisions need, as far as it can be read."""
+
+    tags: dict[Reference, str]
+    """The tag for each recorded digest, at the registries that each revision's own images name."""
+    others: dict[Reference, str]
+    """The same for the digests in the manifests of revisions without a record. Their tags are not written, and not removed."""
+    unread: list[str]
+    """One line about each revision that cannot be read."""
+
+
 def run(request: Request) -> int:
-    """Tag the digests and print what was done. Raises RegistryUnavailable if a registry refused."""
+    """Tag the digests and print what was done. Raises RegistryUnavailable if a registry refused, HelmFailed if a revision cannot be
+    read."""
     most = request.options["revisions"]
     wanted = None if most is None else whole_number(most)
     if most is not None and wanted is None:
         raise UsageError("--revisions takes a number of revisions", why=f"got {most!r}")
-    read = revisions.read_all(request.helm, request.positionals[0])
+    name, prunes = request.positionals[0], request.options["prune"]
+    read = revisions.read_all(request.helm, name)
     found = revisions.last_needed(read.found, wanted) if wanted else read.found
-    tags, unread = _tags(found)
-    unread += read.unread
-    if unread and request.options["prune"]:
+    needed = _needed(found)
+    unread = [*needed.unread, *read.unread]
+    if prunes and (doubts := [*unread, *revisions.doubts(read)]):
         raise HelmFailed(
-            "cannot read what a revision needs; no tag was removed",
-            why="\n".join(unread),
-            hint="leave out --prune",
+            "cannot read what a revision needs; no tag was removed", why="\n".join(doubts), hint="leave out --prune"
         )
-    rows = _kept(tags, keep(tags, request.settings.registry))
-    if request.options["prune"] and found:
+    rows = _kept(needed.tags, keep(needed.tags, request.settings.registry))
+    if prunes and found:
+        here = {reference.name for reference in needed.tags}
+        others = {reference: tag for reference, tag in needed.others.items() if reference.name in here}
         prefix = keep_prefix(found[-1].stored.release, found[-1].namespace)
-        rows += _removed(prune(tags, prefix, request.settings.registry))
-    _print(request.options["output"], rows)
-    for line in unread:
-        output.say(f"Not read: {line}")
+        rows += _removed(prune({**others, **needed.tags}, prefix, request.settings.registry))
+    if rows or not unread:
+        _print(request.options["output"], rows)
     if failed := [row for row in rows if row.result == FAILED]:
         lost = [row for row in failed if row.tag != ALL]
         raise RegistryUnavailable(
@@ -66,6 +79,14 @@ def run(request: Request) -> int:
             else "not all tags could be listed",
             why="\n".join(f"{row.image}:{row.tag}: {row.why}" for row in failed),
             hint="\n".join(_hints(failed)),
+        )
+    if unread:
+        history = helm_command(f"pin history {name}")
+        raise HelmFailed(
+            "cannot read what a revision needs; its digests are not kept",
+            where=f"release {name}",
+            why="\n".join(unread),
+            hint=f"restore it from a backup, or delete it if no rollback needs it; {history} shows the others",
         )
     return 0
 
@@ -82,24 +103,24 @@ def _hints(failed: Sequence[KeepRow]) -> Iterator[str]:
     yield from dict.fromkeys(error.hint for error in others if error.hint and error not in refused)
 
 
-def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str]]:
-    """The tag for each digest of the revisions, at the registries that each revision's own images name; and what cannot be read."""
-    tags: dict[Reference, str] = {}
-    unread = []
+def _needed(found: Sequence[RevisionInfo]) -> _Needed:
+    needed = _Needed(tags={}, others={}, unread=[])
     for revision in found:
         stored = revision.stored
         try:
             record = stored.known_record()
-            references = askable(record, stored) if record else []
+            references = askable(record, stored) if record else [Reference.read(use.image) for use in stored.uses()]
         except HelmPinError as error:
-            unread.append(f"revision {stored.revision}: {error.what}")
+            needed.unread.append(f"revision {stored.revision}: {error.what}")
             continue
         if record is None:
             output.say(f"Left out: revision {stored.revision} has no digest record.")
+        tags = needed.others if record is None else needed.tags
         for reference in references:
-            digest = reference.digest or ""
-            tags[reference._replace(tag=None)] = keep_tag(stored.release, revision.namespace, digest)
-    return tags, unread
+            if reference and reference.digest:
+                tag = keep_tag(stored.release, revision.namespace, reference.digest)
+                tags[reference._replace(tag=None)] = tag
+    return needed
 
 
 def _kept(tags: Mapping[Reference, str], answers: Mapping[Reference, bool | RegistryError]) -> list[KeepRow]:

@@ -88,7 +88,21 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
             found.append(RevisionInfo(stored=stored, namespace=env.given_namespace(), **about))
     if failed and not found:
         raise failed[0][1]
-    return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))
+    unread = tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed)
+    return Revisions(found, unread, by_helm=True)
+
+
+def doubts(read: Revisions) -> list[str]:
+    """Signs that helm has skipped revisions that it cannot read, one line each. --history-max removes the oldest ones alone."""
+    numbers = [each.stored.revision for each in read.found]
+    if not (read.by_helm and numbers):
+        return []
+    statuses = {each.status for each in read.found}
+    gaps = [str(number) for number in range(numbers[0], numbers[-1]) if number not in numbers]
+    found = [f"helm does not show revision {', '.join(gaps)}"] if gaps else []
+    if "superseded" in statuses and statuses.isdisjoint({"deployed", "uninstalled"}):
+        found.append(f"helm shows no deployed revision, and none after {numbers[-1]}")
+    return found
 
 
 def listed(rows: Sequence[HistoryRow]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from scripts.devtools import images
 from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
+from tests.e2e.test_history import without_kubectl
 from tests.support import app as apps
 from tests.support import kube
 from tests.support.app import App
@@ -24,6 +25,7 @@ from tests.support.workstation import Workstation, whichever_helm
 pytestmark = whichever_helm
 
 RECORD = "helm-pin/digests"
+BY_TAG = "---\nkind: Pod\nmetadata: {name: by-tag}\nspec: {containers: [{name: a, image: 'example.com/a:1'}]}\n"
 BOTH = ("linux/amd64", "linux/arm64")
 
 
@@ -55,7 +57,7 @@ def deployed(
     """For all tests of a class, each of which leaves these two images in the registry, and `latest` at another than the first."""
     app = apps.app(shared_in_cluster, server.host, shared_unique, tmp_path_factory.mktemp("chart"))
     digests = []
-    like_it = (("A", BOTH, ("gone", "moved", "private")), ("B", (), ("gone", "other")))
+    like_it = (("A", BOTH, ("gone", "moved", "private", "plain")), ("B", (), ("gone", "other", "plain")))
     for number, (letter, platforms, releases) in enumerate(like_it, 1):
         digests.append(app.push(letter, platforms))
         app.deploy()
@@ -153,10 +155,43 @@ class TestKept:
         assert refused.status == 1
         assert "no tag was removed" in refused.stderr
         assert tags(server, shared_unique, "gone") == before != []
-        assert len(kept(app, name="gone")) == 1
+        done = app.machine.pin("keep", "gone", "-o", "json")
+        assert (done.status, len(json.loads(done.stdout))) == (1, 1)
+        assert "cannot read what a revision needs; its digests are not kept" in done.stderr
 
         assert app.machine.pin("keep", "nobody").status == 1
         assert app.machine.pin("keep", "gone", "--revisions", "0").status == 2
+
+    def test_prune_leaves_what_it_cannot_see_to_be_needless(
+        self, deployed: Deployed, server: Server, shared_unique: str, tmp_path: Path
+    ) -> None:
+        """The digests of a revision that has images without one, too; and all where helm, which skips what it cannot read, is the
+        only reader."""
+        app, machine = deployed.app, deployed.app.machine
+        assert len(kept(app, name="plain")) == 2
+        before = tags(server, shared_unique, "plain")
+
+        def by_tag_too(stored: dict[str, Any]) -> None:
+            del stored["chart"]["metadata"]["annotations"][RECORD]
+            stored["manifest"] += BY_TAG
+
+        app.rewrite(1, by_tag_too, "plain")
+        done = machine.pin("keep", "plain", "--prune")
+        assert done.status == 0, done.stderr
+        assert "revision 1 has no digest record" in done.stderr
+        assert tags(server, shared_unique, "plain") == before
+        app.rewrite(1, lambda stored: stored["info"].update(status="superseded"), "plain")
+
+        kube.revision(machine, "plain", 2).spoil()
+        refused = without_kubectl(machine, tmp_path / "bin").pin("keep", "plain", "--prune")
+        assert refused.status == 1
+        assert "helm shows no deployed revision, and none after 1" in refused.stderr
+        for command in (["keep", "plain"], ["history", "plain", "-o", "images"]):
+            done = machine.pin(*command)
+            assert done.status == 1, done
+            assert "cannot read what a revision needs" in done.stderr
+            assert "There is nothing to keep" not in done.stderr
+        assert tags(server, shared_unique, "plain") == before
 
     def test_not_where_the_login_may_not_push(
         self, deployed: Deployed, private_registry: Server, shared_unique: str
