@@ -16,7 +16,7 @@ def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON
     """What to do about a failed request. why: the message of the API server, helm or kubectl. namespace: None for all.
     context: '' for the one that helm was given."""
     if "forbidden" in why.lower():
-        may = kubectl_command("auth can-i --list", namespace=namespace or "NAME", context=context)
+        may = kubectl_command("auth can-i --list", namespace=namespace, context=context)
         return f"check what this account may do: {may}"
     default = str(env.home() / ".kube" / "config")
     files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else [default]

@@ -42,6 +42,10 @@ class NoRelease(HelmFailed):
     """There is no such release, or no such revision of it. Exit status 1."""
 
 
+class Unreadable(HelmFailed):
+    """A stored revision exists and cannot be read, so what the release runs is not known. Exit status 1."""
+
+
 class HelmStopped(HelmFailed):
     """Helm was killed, or another operation on the release is in progress. That says nothing about the chart, so the search does
     not try another candidate after it. Exit status 1."""

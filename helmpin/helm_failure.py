@@ -95,6 +95,8 @@ _HINTS = (
 )
 """What to do about helm's messages; the first that matches counts."""
 _FETCH_HINTS = (
+    (r"chart reference and version mismatch", "leave out --version, or the tag after the chart's name"),
+    (r"server gave HTTP response to HTTPS client", "if the registry uses plain HTTP, add --plain-http"),
     (r"non-absolute URLs should be in form", "name a directory, an archive, REPO/CHART or oci://…, or add --repo URL"),
     (r"^repo \S+ not found", "add the repository: helm repo add NAME URL; helm repo list shows those that there are"),
     (

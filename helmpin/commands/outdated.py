@@ -38,7 +38,7 @@ def run(request: Request) -> int:
     failed = [(ref, e) for ref, e in answers.items() if isinstance(e, RegistryError) and e.kind != "not-found"]
     silent = sorted(f"{reference}: {error}" for reference, error in failed)
     _print(request.options["output"], rows, len(answers), silent, is_complete=not (unread or problems or silent))
-    for line in (*unread, *problems):
+    for line in (*unread, *(each for each in problems if not any(known in each for known in unread))):
         output.say(f"Not read: {line}")
     for line in silent:
         output.say(f"No answer: {line}")

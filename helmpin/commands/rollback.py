@@ -44,13 +44,7 @@ def run(request: Request) -> int:
     timeout = go_seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
     kubectl = Kubectl(request.helm)
     before = revisions.history(request.helm, name)
-    if lost := storage.hidden(kubectl, name, before[-1].revision):
-        raise HelmFailed(
-            "the latest revision cannot be read",
-            where=f"release {name}, after revision {before[-1].revision}",
-            why="\n".join(each.why for each in lost),
-            hint=storage.way_out(lost) or "run it again",
-        )
+    storage.refuse_hidden(kubectl, name, before[-1].revision)
     number = _target(request, before)
     _refuse_what_never_ran(request, before, number)
     _refuse_what_was_left(request, before, number)
@@ -226,7 +220,7 @@ def _helm(request: Request, before: Sequence[HistoryRow], number: int) -> None:
     hint = f"{helm_command(f'pin history {name}')} shows where to go from here"
     if not state:
         hint = f"{helm_command('list --all-namespaces', namespace=None)} lists releases with their namespaces"
-    elif names := storage.way_out(lost):
+    elif names := storage.way_out(lost, before[-1].revision):
         state, hint = [each.why for each in lost], names
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
         again = hide_secrets(

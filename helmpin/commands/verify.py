@@ -181,7 +181,7 @@ def _current(helm: Helm, name: str) -> tuple[Revision, HistoryRow, list[Damaged]
     """The deployed revision: the latest, unless that one failed or is still pending. The latest when none is deployed."""
     latest = read_revision(helm, name)
     row, lost = HistoryRow(latest.revision, latest.status, ""), storage.hidden(Kubectl(helm), name, latest.revision)
-    if hint := storage.way_out(lost):
+    if hint := storage.way_out(lost, latest.revision):
         output.say(f"The latest revision of {name} cannot be read: {hint}")
     if latest.status == "deployed":
         return latest, row, lost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,12 @@ ANOTHER_SERVER = ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HE
 class LockReading:
     """The lock of a command. The constructor starts to read a release; `result()` waits for it."""
 
-    def __init__(self, settings: Settings, helm: Helm) -> None:
-        """Raises UsageError."""
+    def __init__(self, settings: Settings, helm: Helm, writing: Callable[[str], str] | None = None) -> None:
+        """writing: the command that writes a lock file of this name, if the chart is known. Raises UsageError."""
         name = settings.lock or (DEFAULT_FILE if settings.locked else "")
         self._only = settings.locked
         self._release = _ReleaseLock(name, helm) if name.startswith(RELEASE) else None
-        self._file = read_file(name) if name and not self._release else None
+        self._file = read_file(name, writing) if name and not self._release else None
 
     def result(self) -> Lock | None:
         """The lock, or None when there is none. Raises HelmFailed, and VerificationFailed for the record of a release."""
@@ -46,16 +46,16 @@ class LockReading:
         return lock._replace(only=self._only) if lock else None
 
 
-def read_file(name: str) -> Lock:
-    """Read a lock file. Raises UsageError."""
+def read_file(name: str, writing: Callable[[str], str] | None = None) -> Lock:
+    """Read a lock file. writing: as LockReading has it. Raises UsageError."""
     check_is_file("a lock", name)
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         if not isinstance(error, FileNotFoundError):
             raise cannot_read("the lock file", name, error) from None
-        hint = f"{helm_command(f'pin lock RELEASE CHART --file {shlex.quote(name)}')} writes it"
-        raise UsageError(f"there is no lock file {name}", hint=hint) from None
+        command = writing(name) if writing else helm_command(f"pin lock RELEASE CHART --file {shlex.quote(name)}")
+        raise UsageError(f"there is no lock file {name}", hint=f"{command} writes it") from None
     from helmpin.lock.parse import parse_lock
     from helmpin.save import is_stream
 
@@ -106,7 +106,7 @@ class _ReleaseLock:
         return [f"--namespace={self._namespace}", *context]
 
     def result(self) -> Lock:
-        """Raises HelmFailed, and VerificationFailed if the release does not match its record."""
+        """Raises HelmFailed (Unreadable for a deployed revision), VerificationFailed if the release does not match its record."""
         from helmpin.release.revision import checked_record
 
         stored = self._reading.result()
@@ -127,6 +127,11 @@ class _ReleaseLock:
         rows = json.loads(self._helm.run(["history", self._name, *self._flags, "-o", "json"]))
         deployed = [int(row["revision"]) for row in rows if row.get("status") == "deployed"]
         if not deployed:
+            from helmpin.kubectl import Kubectl
+            from helmpin.release.storage import refuse_hidden
+
+            latest = max((int(row["revision"]) for row in rows), default=0)
+            refuse_hidden(Kubectl(self._helm, context=self._context, namespace=self._namespace), self._name, latest)
             raise Refused(
                 f"release {self._name} in namespace {self._namespace} has no deployed revision to take digests from",
                 hint=self._other_revision(),

@@ -16,19 +16,22 @@ def with_hints(
     lock: Lock, asked: PlanRequest, release: str, chart: str, command: str
 ) -> tuple[Lock, Callable[[], str]]:
     """A lock that can be written, with the way to add an image to it; and the way to put what a Job runs into it."""
-    locking = partial(_locking, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
+    locking = partial(writing, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
     hinted = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
     return hinted, partial(_relocking, locking)
 
 
-def _locking(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
-    """The command that writes a lock file for this chart. Flags that must not be printed, such as --set, or that read what can be
+def writing(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
+    """The command that writes a lock file for this chart. more: flags of helm-pin after the others. asks_cluster: whether this
+    command does. Flags that must not be printed, such as --set, or that read what can be
     read once, are left out, and a remark after the command says so."""
     from helmpin.helm import hide_secrets
 
     settings = asked.settings
     hidden = [flag for flag in asked.flags if hide_secrets(flag.words) != list(flag.words) or _reads_once(flag)]
-    flags = words(flag for flag in asked.flags if flag not in hidden)
+    flags = words(
+        flag for flag in asked.flags if flag not in hidden and flag.name != "--install"
+    )  # lock adds that itself
     flags += ["--no-cluster"] if release and not asks_cluster else []
     flags += [f"--also={pattern}" for pattern in settings.also]
     flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]

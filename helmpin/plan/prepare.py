@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from helmpin import env, output
 from helmpin.arguments import Given, is_on, words
-from helmpin.errors import HelmFailed, UsageError, VerificationFailed
+from helmpin.errors import HelmFailed, Unreadable, UsageError, VerificationFailed
 from helmpin.lock.source import LockReading
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.plain_render import REUSE, EarlyRender, Reuse, render_plain, start_early
@@ -181,7 +181,13 @@ def _start(
     helm = asked.helm
     folder = stack.enter_context(Folder())
     values = read_values(asked.flags, helm, folder)
-    locked = LockReading(asked.settings, helm)
+
+    def writing_lock(file: str) -> str:
+        from helmpin.plan.lock_command import writing
+
+        return writing(asked, release, chart, file, asks_cluster=command != "template")
+
+    locked = LockReading(asked.settings, helm, writing_lock)
     reading = PreviousReading(helm, release) if command == "upgrade" else None
     from helmpin.render.merged_values import MergedValues
 
@@ -279,15 +285,19 @@ def _check_answers(reading: PreviousReading, instead: str) -> None:
     """Raise HelmFailed if the cluster cannot be asked for the release. instead: what to do without its values."""
     try:
         reading.result()
+    except Unreadable:
+        raise
     except HelmFailed as error:
         hint = "\n".join(filter(None, (error.hint, f"or do without the values of the release: {instead}")))
         raise HelmFailed(error.what, where=error.where, why=error.why, hint=hint) from None
 
 
 def _answers(reading: PreviousReading) -> bool:
-    """Whether the cluster could be asked for the release."""
+    """Whether the cluster could be asked for the release. Raises Unreadable."""
     try:
         reading.result()
+    except Unreadable:
+        raise
     except HelmFailed as error:
         why = error.why.splitlines()[0] if error.why else error.what
         if "elease name is invalid" in why:  # helm template reports it in more detail

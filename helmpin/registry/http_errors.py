@@ -20,6 +20,9 @@ def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Fa
     status = answer.status
     code, _ = error_document(answer.body)
     stated = describe(answer)
+    if code in ("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"):
+        why = f"a part of {reference} is gone from {repository} ({stated})"
+        return Failure("not-found", why, "push the image again, with all of its platforms", status=status)
     if status == 404:
         missing = f"{'manifest' if valid_digest(reference) else 'tag'} {reference} not found in {repository}"
         missing = f"repository {repository} not found" if code == "NAME_UNKNOWN" else missing

@@ -37,6 +37,8 @@ _CHUNK = 64 * 1024
 CONNECT_TIMEOUT = 5.0
 """Seconds that a host may take to accept a connection."""
 MORE_TIME = "try again, or raise --registry-timeout"
+_ANOTHER_NAME = frozenset({62, 64})
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (openssl, x509_vfy.h)."""
 _REACH = "check that the registry is running and reachable from this machine (firewall, VPN, proxy)"
 
 
@@ -310,6 +312,8 @@ def _tls_failure(error: BaseException, host: str) -> Failure:
     if isinstance(inner, ssl.SSLCertVerificationError):
         why = f"the certificate of {host} is not trusted: {inner.verify_message}"
         hint = "if a private certificate authority signed it, pass that authority's file with --registry-ca-file"
+        if inner.verify_code in _ANOTHER_NAME:
+            hint = "use a name that the certificate has, or a certificate that has this one"
         return Failure("unreachable", why, hint, down=True)
     reason = getattr(inner, "reason", None) or "unknown reason"
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from helmpin import env
-from helmpin.errors import HelmFailed, NoRelease
+from helmpin.errors import HelmFailed, NoRelease, Unreadable
 from helmpin.next_command import helm_command
 
 if TYPE_CHECKING:
@@ -38,17 +38,19 @@ def explained(
     which += f", context {named['kube-context']}" if "kube-context" in named else ""
     where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
     is_damaged = _DAMAGED.search(error.why)
-    if (is_damaged or (isinstance(error, NoRelease) and not revision)) and (
-        found := _damaged(helm, release, named) if helm else []
-    ):
+    may_be_damaged = is_damaged or (isinstance(error, NoRelease) and not revision)
+    found, latest = _damaged(helm, release, named) if helm and may_be_damaged else ([], 0)
+    if found:
         from helmpin.release.storage import way_out
 
-        what, hint = f"release {release} cannot be read", way_out(found)
-        return HelmFailed(what, where=where, why="\n".join([*(each.why for each in found), error.why]), hint=hint)
+        what, hint = f"release {release} cannot be read", way_out(found, latest)
+        own = [] if error.why.startswith("panic: ") else [error.why]
+        return Unreadable(what, where=where, why="\n".join([*(each.why for each in found), *own]), hint=hint)
     if is_damaged:
         what = f"release {release} cannot be read"
         hint = "a stored revision is damaged: restore it from a backup, or delete that revision"
-    elif isinstance(error, NoRelease):
+        return Unreadable(what, where=where, why=error.why, hint=hint)
+    if isinstance(error, NoRelease):
         what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
         context = named.get("kube-context", "")
         history = helm_command(f"pin history {release}", namespace=named.get("namespace", ""), context=context)
@@ -56,16 +58,18 @@ def explained(
         hint = f"{history} lists its revisions, " if revision else ""
         hint += f"{releases} lists releases with their namespaces"
         return NoRelease(what, where=where, why=error.why, hint=hint)
-    elif not error.what.startswith("helm "):  # it says what is wrong with the name
+    if not error.what.startswith("helm "):  # it says what is wrong with the name
         what, hint = error.what, error.hint
     else:
         what, hint = f"release {release} cannot be read", advice(error.why, namespace)
     return HelmFailed(what, where=where, why=error.why, hint=hint)
 
 
-def _damaged(helm: Helm, release: str, named: Mapping[str, str]) -> list[Damaged]:
+def _damaged(helm: Helm, release: str, named: Mapping[str, str]) -> tuple[list[Damaged], int]:
+    """The damaged revisions of a release, and the latest that is not; see storage.damaged()."""
     from helmpin.kubectl import Kubectl
     from helmpin.release import storage
 
     context, namespace = named.get("kube-context", ""), named.get("namespace", "")
-    return [d for d in storage.damaged(Kubectl(helm, context=context, namespace=namespace), release) if d.name]
+    found, latest = storage.damaged(Kubectl(helm, context=context, namespace=namespace), release)
+    return [each for each in found if each.name], latest

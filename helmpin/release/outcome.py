@@ -216,7 +216,8 @@ def _hidden(helm: Helm, release: str, known: Sequence[HistoryRow]) -> str:
     from helmpin.release.storage import hidden, way_out
 
     with suppress(HelmPinError):
-        return way_out(hidden(Kubectl(helm), release, known[-1].revision)) if known else ""
+        latest = known[-1].revision if known else 0
+        return way_out(hidden(Kubectl(helm), release, latest), latest) if latest else ""
     return ""
 
 

@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from helmpin import output
 from helmpin.chart.setargs import lookup
-from helmpin.errors import HelmFailed, NoRelease, VerificationFailed
+from helmpin.errors import HelmFailed, NoRelease, Unreadable, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.named_tuple import NamedTuple
 from helmpin.release.record import ANNOTATION, Record, Undo
@@ -89,12 +90,15 @@ class PreviousReading:
         return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
 
     def result(self) -> Previous | None:
-        """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed."""
+        """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed; Unreadable if the deployed
+        revision is stored and cannot be read."""
         if self._running is not None:
             try:
                 self._previous = self._read(self._running)
             except NoRelease:
                 pass
+            except Unreadable:
+                raise
             except HelmFailed as error:
                 from helmpin.release.errors import explained
 
@@ -105,8 +109,12 @@ class PreviousReading:
     def _read(self, running: HelmProcess) -> Previous:
         last, status, record, config = json.loads(running.output())
         revision = last
-        if status != "deployed" and (deployed := self._last_deployed()) not in (None, last):
-            revision, _, record, config = json.loads(self._start(deployed).output())
+        if status != "deployed":
+            deployed = self._last_deployed()
+            if deployed is None and status != "uninstalled":
+                self._refuse_hidden(last, status)
+            elif deployed not in (None, last):
+                revision, _, record, config = json.loads(self._start(deployed).output())
         values = _decoded(config) or {}
         bad_record: VerificationFailed | None = None
         undo: Iterable[Undo] = ()
@@ -128,6 +136,18 @@ class PreviousReading:
             is_undo_of_earlier=not text,
             bad_record=bad_record,
         )
+
+    def _refuse_hidden(self, last: int, status: str) -> None:
+        """Raise Unreadable if helm skips the deployed revision because it cannot read it."""
+        from helmpin.kubectl import Kubectl
+        from helmpin.release.storage import refuse_hidden, shows_hidden
+
+        kubectl = Kubectl(self._helm)
+        if status == "superseded" and not shows_hidden(kubectl):
+            output.say(
+                f"Helm shows no deployed revision of {self._release}, and none after {last}: it skips those that it cannot read."
+            )
+        refuse_hidden(kubectl, self._release, last)
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from helmpin import env
-from helmpin.errors import why_invalid
+from helmpin.errors import Unreadable, why_invalid
 from helmpin.kubectl import Kubectl
 from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import kubectl_command
@@ -57,6 +57,8 @@ class Revisions(NamedTuple):
     unread: tuple[str, ...] = ()
     unreadable: tuple[RevisionInfo, ...] = ()
     """Those that exist but cannot be read, with what their labels say."""
+    by_helm: bool = False
+    """Whether helm read them: it skips those that it cannot read, and says nothing."""
 
 
 class Damaged(NamedTuple):
@@ -82,25 +84,46 @@ def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
     ]
 
 
-def damaged(kubectl: Kubectl, release: str) -> list[Damaged]:
-    """The stored objects of a release that cannot be read, or lack a part without which helm fails (pkg/release: chart, info)."""
-    return [Damaged(name, problem) for name, _, problem in _examined(kubectl, release) if problem]
+def refuse_hidden(kubectl: Kubectl, release: str, latest: int) -> None:
+    """Raise Unreadable if anything is stored of a release after `latest`, as hidden() finds it."""
+    if lost := hidden(kubectl, release, latest):
+        raise Unreadable(
+            "the latest revision cannot be read",
+            where=f"release {release}, after revision {latest}",
+            why="\n".join(each.why for each in lost),
+            hint=way_out(lost, latest) or "run it again",
+        )
 
 
-def way_out(found: Sequence[Damaged]) -> str:
-    """What to do about damaged revisions; '' if none is known to be damaged."""
+def shows_hidden(kubectl: Kubectl) -> bool:
+    """Whether hidden() can find anything."""
+    return bool(stored_as()) and kubectl.available()
+
+
+def damaged(kubectl: Kubectl, release: str) -> tuple[list[Damaged], int]:
+    """The stored objects of a release that cannot be read, or lack a part without which helm fails (pkg/release: chart, info); and
+    the latest revision that can be read, 0 if there is none."""
+    examined = list(_examined(kubectl, release))
+    latest = max((number for _, number, problem in examined if number and not problem), default=0)
+    return [Damaged(name, problem) for name, _, problem in examined if problem], latest
+
+
+def way_out(found: Sequence[Damaged], latest: int) -> str:
+    """What to do about damaged revisions; '' if none is known to be damaged. latest: the latest revision that can be read; 0 for
+    none."""
     names = [each.name for each in found if each.name]
     if not names:
         return ""
     delete = kubectl_command(f"delete {' '.join(names)}")
-    return f"restore it from a backup, or delete it, and helm continues from the revision before: {delete}"
+    then = f"helm continues from revision {latest}" if latest else "nothing of the release is left in helm"
+    return f"restore it from a backup, or delete it, and {then}: {delete}"
 
 
 def _examined(kubectl: Kubectl, release: str, more: str = "") -> Iterator[tuple[str, int | None, str]]:
     """For each stored object of a release: its name, its revision (None if unknown), and what is wrong with it, or ''. more: a
     further label selector."""
     kind = stored_as()
-    if not (kind and kubectl.available()):
+    if not shows_hidden(kubectl):
         return
     resource = stored_objects(kind, f"owner=helm,name={release}{more}")
     answer = kubectl.lists([resource], kubectl.namespace)[resource]

@@ -122,6 +122,8 @@ def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool, of_jobs:
             wrong.append(f"{image.reference} has {image.digest}, {lock.name} has {instead}")
         elif reference is None:
             unknown.append(f"{image.reference} is not in {lock.name}")
+    by_tag = {image: reference for image in record.allowed if (reference := lock.find(image)) in lock.digests}
+    wrong += [f"{image} has no digest, {lock.name} has {lock.digests[ref]}" for image, ref in by_tag.items() if ref]
     right = f"{count(len(record.images) - len(wrong) - len(unknown), 'image')} as in {lock.name}"
     if not used and not wrong and (lock.digests or lock.unsettled or not is_recorded):
         wrong.append(f"none of these images is in {lock.name}")

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from scripts.devtools.cluster import Cluster
+from tests.e2e.test_history import without_kubectl
 from tests.support import app as apps
+from tests.support import kube
 from tests.support.app import App
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
@@ -55,6 +57,41 @@ def live(app: App, cluster: Cluster, name: str) -> str:
     """The image of a release's Deployment."""
     found = cluster.api("GET", f"/apis/apps/v1/namespaces/{app.repository}/deployments/{name}")
     return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def test_a_latest_revision_that_cannot_be_read(app: App, tmp_path: Path) -> None:
+    """Helm silently skips it, and what it shows instead is not what runs. Where it was deleted, helm goes on from there."""
+    first = kube.revision(app.machine, "app", 1).copy("blind")
+    latest = first.copy("blind", 2)
+    first.rewrite(lambda stored: stored["info"].update(status="superseded"))
+    latest.spoil()
+    commands = (
+        ["plan", "blind", app.chart],
+        ["plan", "blind", app.chart, "--check"],
+        ["upgrade", "blind", app.chart],
+        ["upgrade", "blind", app.chart, "--dry-run=server"],
+        ["lock", "blind", app.chart, "--file", str(tmp_path / "lock.yaml")],
+        ["plan", "app", app.chart, "--lock", f"release:{app.repository}/blind"],
+    )
+    for command in commands:
+        refused = app.machine.pin(*command)
+        assert refused.status == 1, (command, refused)
+        assert "the latest revision cannot be read" in refused.stderr, (command, refused)
+        assert f"helm continues from revision 1: kubectl delete secret/{latest.secret}" in refused.stderr
+    assert not (tmp_path / "lock.yaml").exists()
+    alone = without_kubectl(app.machine, tmp_path / "bin").pin("plan", "blind", app.chart)
+    assert alone.status == 0, alone.stderr
+    assert "Helm shows no deployed revision of blind, and none after 1" in alone.stderr
+    app.machine.kubectl("delete", f"secret/{latest.secret}")
+    assert table(app, name="blind").status == 0
+
+    only = kube.revision(app.machine, "app", 1).copy("only")
+    only.spoil()
+    for command in (["plan", "only", app.chart], ["lock", "only", app.chart, "--file", str(tmp_path / "lock.yaml")]):
+        refused = app.machine.pin(*command)
+        assert refused.status == 1, (command, refused)
+        assert "release only cannot be read" in refused.stderr
+        assert "nothing of the release is left in helm" in refused.stderr
 
 
 RECORDER = """\

@@ -122,13 +122,13 @@ class Revision(NamedTuple):
         packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(stored).encode()))).decode()
         self.place.put(f"secrets/{self.secret}", {**secret, "data": {"release": packed}})
 
-    def copy(self, release: str) -> Revision:
-        """Store it for another release, which has no objects."""
-        made = self._replace(release=release)
+    def copy(self, release: str, number: int = 0) -> Revision:
+        """Store it for another release, which has no objects; number: as another revision."""
+        made = self._replace(release=release, number=number or self.number)
         secret = self.place.api("GET", f"secrets/{self.secret}")
-        labels = {**secret["metadata"]["labels"], "name": release}
+        labels = {**secret["metadata"]["labels"], "name": release, "version": str(made.number)}
         self.place.api("POST", "secrets", {**secret, "metadata": {"name": made.secret, "labels": labels}})
-        made.rewrite(lambda stored: stored.update(name=release))
+        made.rewrite(lambda stored: stored.update(name=release, version=made.number))
         return made
 
     def spoil(self) -> None:

@@ -87,6 +87,7 @@ def test_a_certificate_for_another_name(served: Server, authority: Authority, na
     name_here("other.test")
     error = error_of(_at(served, "other.test"), RegistrySettings(ca_file=str(authority.file)))
     assert error.kind == "unreachable" and "other.test" in error.reason and "certificate" in error.reason
+    assert error.hint == "use a name that the certificate has, or a certificate that has this one"
 
 
 def test_a_certificate_of_yesterday(authority: Authority, images: Path, name_here: Named) -> None:

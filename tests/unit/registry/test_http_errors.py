@@ -65,6 +65,13 @@ def answer(status: int, code: str = "", challenges: list[str] = BASIC, **headers
         (answer(429), "v1", "", "rate-limited", "rate limited (HTTP 429)"),
         (answer(429, Retry_After="30"), "v1", "", "rate-limited", "rate limited (HTTP 429); retry after 30 s"),
         (answer(503), "v1", "", "unreachable", "server error: HTTP 503 for team/app"),
+        (
+            answer(400, "MANIFEST_BLOB_UNKNOWN"),
+            "v1",
+            "",
+            "not-found",
+            "a part of v1 is gone from team/app (HTTP 400: the words of MANIFEST_BLOB_UNKNOWN)",
+        ),
         (answer(418), "v1", "", "bad-answer", "unexpected response: HTTP 418 for team/app"),
     ],
 )

@@ -192,6 +192,12 @@ def test_a_lock_of_which_nothing_is_deployed() -> None:
     )  # the chart pins all, so there is nothing to lock
 
 
+def test_an_image_of_the_lock_that_runs_by_tag() -> None:
+    """It was let through, so the record has no digest of it."""
+    check = lock_check(LOCK, Record("", "", (), allowed=("nginx:1", "busybox:1")), is_recorded=True)
+    assert (check.verdict, check.details) == (FAILED, (f"nginx:1 has no digest, app.lock.yaml has {A}",))
+
+
 def test_what_a_lock_leaves_open() -> None:
     lock = Lock({NGINX: A}, "release", "release:a/b@1", {}, {REDIS: "several digests for it"})
     assert wanted(lock, None) == LockDigests(
