@@ -14,6 +14,7 @@ from typing import Any
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
 from helmpin.named_tuple import NamedTuple
+from helmpin.plan.spelled_out import EACH
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, is_seen, is_template, text_of
 from helmpin.plan.value_keys import (
@@ -34,7 +35,8 @@ MOST_UNNAMED, MOST_OTHERS = 10, 10
 """How many image maps without a name to try, and how many that name the image with another tag, where one has its own."""
 MOST_ON_LINES = 20
 """How many to try that are read on the same line: perhaps one for each template that prints the image."""
-
+MOST_ELEMENTS = 20
+"""How many elements of a list or a map to set at once."""
 
 Misfit = tuple[int, bool]
 """How little values are about an image: how many characters of its name they do not hold (`redis` may be a part of `team/redis`),
@@ -317,12 +319,36 @@ def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
     on_lines, in_templates = sought.scan.beside([*near, *names])
     further = [chain for chain in in_templates if chain not in on_lines]
     for chains, most in ((on_lines, MOST_ON_LINES), (further, MOST_IN_TEMPLATE)):
-        places = {chain: chain if chain[0] == "global" else (*sought.scope, *chain) for chain in chains}
         tree = sought.values.tree
-        first = sorted(places, key=lambda chain: text_of(lookup(tree, places[chain])) != sought.tag)
-        found = (list(_carried(sought, places[chain], chain)) for chain in first if places[chain] not in named)
+        places = {
+            chain: _elements(tree, chain if chain[0] == "global" else (*sought.scope, *chain)) for chain in chains
+        }
+        first = sorted(
+            places, key=lambda chain: sought.tag not in {text_of(lookup(tree, path)) for path in places[chain]}
+        )
+        found = (
+            _carried_by_all(sought, [path for path in places[chain] if path not in named], chain) for chain in first
+        )
         for some in islice(filter(None, found), most):
             yield from (candidate._replace(is_spare=True) for candidate in some)
+
+
+def _elements(tree: Any, path: ValuePath) -> list[ValuePath]:
+    """The paths that a path stands for: those of each element that `range` goes through (EACH)."""
+    if EACH not in path:
+        return [path]
+    at = path.index(EACH)
+    held = lookup(tree, path[:at])
+    keys: Iterable[str | int] = held if isinstance(held, dict) else range(len(held)) if isinstance(held, list) else ()
+    return [each for key in keys for each in _elements(tree, (*path[:at], key, *path[at + 1 :]))]
+
+
+def _carried_by_all(sought: _Sought, paths: list[ValuePath], chain: ValuePath) -> list[Candidate]:
+    """Candidates at all of these paths at once, as far as each can carry the image. chain: as templates read them."""
+    ranked = filter(None, (list(_carried(sought, path, chain)) for path in islice(paths, MOST_ELEMENTS)))
+    together = (tuple(setting for each in some for setting in each.settings) for some in zip(*ranked, strict=False))
+    first = next((candidate for path in paths for candidate in _carried(sought, path, chain)), None)
+    return [first._replace(settings=settings) for settings in together] if first else []
 
 
 def _carried(sought: _Sought, path: ValuePath, chain: ValuePath) -> Iterator[Candidate]:
@@ -350,9 +376,16 @@ def _has(values: ValueIndex, path: ValuePath) -> bool:
 
 
 def is_place(path: ValuePath, values: ValueIndex) -> bool:
-    """Whether every parent of `path` is a map or absent, so that setting it destroys nothing."""
-    outer = (lookup(values.tree, path[:i]) for i in range(1, len(path)))
-    return reaches(path) and all(isinstance(node, dict) or node is None for node in outer)
+    """Whether every parent of `path` is a map, a list with that element, or absent, so that setting it destroys nothing."""
+    outer = ((lookup(values.tree, path[:i]), path[i]) for i in range(1, len(path)))
+    return reaches(path) and all(_may_have(node, key) for node, key in outer)
+
+
+def _may_have(node: Any, key: str | int) -> bool:
+    """Whether a key can be set in a node of the values."""
+    if isinstance(node, list):
+        return isinstance(key, int) and key < len(node)
+    return node is None or isinstance(node, dict)
 
 
 def _by_tag(sought: _Sought) -> Iterator[Candidate]:

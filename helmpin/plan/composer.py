@@ -32,6 +32,7 @@ from helmpin.render.repeatable import PREFIX
 from helmpin.timeline import step
 
 if TYPE_CHECKING:
+    from helmpin.plan.one_for_all import OneForAll
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
 
@@ -85,6 +86,12 @@ class Composer:
                 keys, cuts = self._hints.keys(folder), self._hints.cut_digests(folder)
                 probed.append(Probed(fact=fact, reads=read, alone=alone & read, keys=keys, cuts_digests=cuts))
         return ValueProbe(attempt, probed, self._value_index(), tried)
+
+    def one_for_all(self, attempt: Attempt) -> OneForAll:
+        """The search for a value that pins all uses of an image, where values and templates each pin some."""
+        from helmpin.plan.one_for_all import OneForAll
+
+        return OneForAll(attempt, self._facts(), self._value_index(), self._scan)
 
     def values_search(self, attempt: Attempt) -> ValuesSearch:
         """The search for values that pin what only templates pin in an attempt."""

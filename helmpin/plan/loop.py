@@ -45,6 +45,7 @@ from helmpin.render.output import Render
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
+    from helmpin.plan.one_for_all import OneForAll
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
 
@@ -131,6 +132,8 @@ def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only:
     search = composer.search()
     outcomes = outcomes._replace(set_by=search.set_by, explained=explainer.unreachable())
     tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
+    if tried.found and tried.attempt.by_template and tried.attempt.strategies:
+        tried = _by_values(tried, composer.one_for_all(tried.attempt), composer, noise, outcomes)
     if tried.found and tried.attempt.by_template:
         tried = _by_values(tried, composer.probe(tried.attempt, search.tried), composer, noise, outcomes)
     if values_only and tried.attempt.by_template:
@@ -189,7 +192,7 @@ def _searched(
 
 
 def _by_values(
-    tried: _Tried, search: ValueProbe | ValuesSearch, composer: Composer, noise: Noise, outcomes: Outcomes
+    tried: _Tried, search: OneForAll | ValueProbe | ValuesSearch, composer: Composer, noise: Noise, outcomes: Outcomes
 ) -> _Tried:
     """The same with values in place of template pins, as far as a search finds them."""
     wanted = {key: digest for key, digest in outcomes.known.wanted.items() if key not in tried.attempt.failed}

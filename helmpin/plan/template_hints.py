@@ -31,8 +31,15 @@ _NO_REFERENCE = re.compile(
 """The keys of what is no whole reference. `name` may stand anywhere: nameOverride is a common one."""
 _IS_PART = re.compile(r"(tag|repository|registry)$", re.IGNORECASE)
 _CUTS_DIGEST = re.compile(r"\b(?:split\w*|regex\w+|mustRegex\w+)\b[^}\n]*@")
+_OF_IMAGES = re.compile(r"mage[\"']?:|\.image|Image")
+"""What has to do with images. Most manifests do not, dashboards and rules for alerts among them, which are large."""
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
 """What templates get from helm besides values and subcharts (helm.sh/docs/chart_template_guide/builtin_objects)."""
+
+
+def _is_helper(path: str) -> bool:
+    """Whether a template file prints nothing itself (helm.sh/docs/chart_template_guide/named_templates)."""
+    return path.rpartition("/")[2].startswith("_")
 
 
 def chart_folder(path: str) -> str:
@@ -73,11 +80,13 @@ class TemplateHints:
     def scan(self, folder: str) -> TemplateScan:
         """The scan of the templates of the chart in a folder, as chart_folder() gives it. Made once."""
         if folder not in self._scans:
-            own = [text for name, text in self.files.items() if name.startswith(f"{folder}templates/")]
-            library = [
+            own = [
                 text
                 for name, text in self.files.items()
-                if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")
+                if name.startswith(f"{folder}templates/") and (_is_helper(name) or _OF_IMAGES.search(text))
+            ]
+            library = [
+                text for name, text in self.files.items() if name.startswith(f"{folder}charts/") and _is_helper(name)
             ]
             self._scans[folder] = TemplateScan(own, library)
         return self._scans[folder]

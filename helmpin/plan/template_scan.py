@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
+from helmpin.plan.spelled_out import EACH, spelled_out
 from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, last_key
 from helmpin.render.actions import actions
 
@@ -99,8 +100,16 @@ class TemplateScan:
                 self._read(text)
 
     def _read(self, text: str) -> None:
-        self._lines.add(text.splitlines())
-        self._named.add(re.split(r"\{\{-?\s*define\b", text)[1:])
+        whole = spelled_out(text)
+        lines = whole.splitlines()
+        self._lines.add(lines)
+        self._named.add(re.split(r"\{\{-?\s*define\b", whole)[1:])
+        self._read_keys(text)
+        if whole is not text:
+            changed = set(lines).difference(text.splitlines())
+            self._read_keys("\n".join(changed).replace(f".{EACH}", ""))
+
+    def _read_keys(self, text: str) -> None:
         for found, mark in ((self._bare, "sha256:"), (self._full, "@")):
             for printed in re.findall(rf"{mark}(?:\{{\{{|%s)([^}}]*)", text):
                 found.update(k for k in re.findall(r"\.(\w+)", printed) if DIGEST_KEY.search(k))

@@ -340,8 +340,9 @@ class ValueProbe:
 
     @cached_property
     def _open(self) -> list[ValuePath]:
-        """The empty values that may take a tag or a reference."""
-        return [path for path in self._values.at("") if path[0] != "global" and _is_open(path, self._values)]
+        """The empty values that may take a tag or a reference; of global ones, which may win over others, those after a tag."""
+        here = (path for path in self._values.at("") if path[0] != "global" or SUFFIX_KEY.match(last_key(path)))
+        return [path for path in here if _is_open(path, self._values)]
 
     def _read(self, each: Probed) -> _Read:
         """What the template of a use reads."""
@@ -409,7 +410,7 @@ class ValueProbe:
             for each in self._probe.marks:  # what it prints may have marks too
                 before = before.replace(f"-{each.mark}", "")
             return f"{mark.text}@{fact.digest}" if before == wanted and gives.endswith(mark.mark) else ""
-        before = self._without_names(gives.removesuffix(mark.value))
+        before = self._without_guesses(self._without_names(gives.removesuffix(mark.value)))
         ends = gives.endswith(mark.value) and wanted.startswith(before)
         return f"{wanted.removeprefix(before)}@{fact.digest}" if ends else ""
 
@@ -417,6 +418,13 @@ class ValueProbe:
         """A text without the marks of names."""
         for each in self._probe.marks:
             text = text.replace(f"-{each.mark}", "") if each.path in self._names else text
+        return text
+
+    def _without_guesses(self, text: str) -> str:
+        """A text with what the values hold in place of marks that were guessed for other images."""
+        for each in self._probe.marks:
+            if each.path in self._guesses and each.mark in text:
+                text = text.replace(each.value, text_of(lookup(self._values.tree, each.path)))
         return text
 
     def _prove(self, attempt: Attempt, result: Comparison | str) -> None:

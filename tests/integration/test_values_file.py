@@ -195,7 +195,7 @@ def test_a_reference_under_a_key_that_does_not_say_so(
 def test_a_bare_word_that_no_template_shows_to_be_an_image_is_found_by_its_mark(
     promise: Promise, tmp_path: Path
 ) -> None:
-    text = "{{ with .Values.proxy }}\n" + pod("{{ . }}") + "{{ end }}\n"
+    text = "{{ with index .Values `proxy` }}\n" + pod("{{ . }}") + "{{ end }}\n"
     files = {"templates/pod.yaml": text, "values.yaml": "other: busybox\nproxy: busybox\n"}
     chart = written(tmp_path / "chart", files)
     shown = promise.pin("plan", "rel", chart, "--no-cluster", "-v")

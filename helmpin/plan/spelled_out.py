@@ -1,0 +1,156 @@
+"""Templates in which each value is read by its whole path, `.Values.image.tag`, however they are written: through a variable,
+inside `with`, of a map that may be missing, or with a function for maps. Only for reading: helm does not get this text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from helmpin.named_tuple import NamedTuple
+from helmpin.render.actions import STRING, actions
+
+EACH = "__each__"
+"""Stands for the key or the index of each element that `range` goes through."""
+_PATH = r"\$?\.Values(?:\.[A-Za-z_]\w*)*"
+_EMPTY = r"(?:\(\s*dict\s*\)|dict\b|\(\s*list\s*\)|list\b)"
+_MAY_NAME = (
+    re.compile(r":=[^}]*\.Values"),
+    re.compile(r"with\s[^}]*\.Values"),
+    re.compile(r"range\s[^}]*\.Values"),
+    re.compile(r"block\s[^}]*\.Values"),
+    re.compile(r"dig\s+[^}]*\.Values"),
+    re.compile(r"get\s+[^}]*\.Values"),
+    re.compile(r"\)\.[A-Za-z_]"),
+)
+"""What makes a template worth reading: most read every value by its whole path anyway."""
+_OR_EMPTY = re.compile(
+    rf"\(\s*(?:({_PATH})(?:\s*\|\s*default\s+{_EMPTY})?|default\s+{_EMPTY}\s+({_PATH}))\s*\)(?=\.[A-Za-z_])"
+)
+"""A map that may be missing, before the key that is read of it: `(.Values.image | default dict).tag`."""
+_KEYS = r"((?:\"[A-Za-z_]\w*\"\s+)+)"
+_DIG = re.compile(rf"dig\s+{_KEYS}(\"[^\"]*\"|[^\s()\"]+)\s+({_PATH})(?![\w.])")
+_GET = re.compile(rf"get\s+({_PATH})\s+\"([A-Za-z_]\w*)\"")
+_VALUE = re.compile(
+    rf"\s*\(*\s*(?:({_PATH})\s*\)*(?:\s*\|\s*default\s+{_EMPTY})?|default\s+{_EMPTY}\s+({_PATH}))\s*\)*\s*"
+)
+"""A pipeline that gives one value, or an empty one in its place."""
+_ASSIGNS = re.compile(r"\s*(?:(?:with|if)\s+)?(\$\w+)\s*:?=(.*)", re.DOTALL)
+_BLOCK = re.compile(r'\s*block\s+(?:"[^"]*"|`[^`]*`)(.*)', re.DOTALL)
+_FIELD = re.compile(r"(?<![\w.)$\]])\.(?=[A-Za-z_])(?!Values\b)")
+_DOT = re.compile(r"(?<![\w.)$\]])\.(?![\w.])")
+_VARIABLE = re.compile(r"\$\w+")
+
+
+class _Scope(NamedTuple):
+    """What names values at a place of a template."""
+
+    dot: str
+    """The value that the dot is; '' for anything else."""
+    variables: Mapping[str, str]
+    """The values that variables are, by `$name`."""
+
+
+_TOP = _Scope("", MappingProxyType({}))
+
+
+def spelled_out(text: str) -> str:
+    """The template, with the whole path for each value that its actions read in another way. What is not understood stays."""
+    if not any(pattern.search(text) for pattern in _MAY_NAME):
+        return text
+    pieces, kept = [], 0
+    inner: list[_Scope] = []
+    """The scopes to return to at each `end`."""
+    branches: list[_Scope] = []
+    """Those in which the `else` of each block is."""
+    scope = _TOP
+    for action in actions(text):
+        if action.code.startswith("`"):
+            continue
+        word = action.word
+        outer = branches[-1] if word == "else" and branches else scope
+        code = _read(action.code, outer)
+        if code != action.code:
+            start = text.index(action.code, action.start)
+            pieces += [text[kept:start], code]
+            kept = start + len(action.code)
+        if word == "end":
+            scope = inner.pop() if inner else _TOP
+            if branches:
+                branches.pop()
+        elif word == "else":
+            scope = _within(code.partition("else")[2], outer)
+        elif word in ("if", "with", "range", "define", "block"):
+            inner.append(scope)
+            branches.append(scope)
+            scope = _TOP if word == "define" else _within(code, scope)
+        elif assigned := _ASSIGNS.fullmatch(code):
+            scope = scope._replace(variables={**scope.variables, assigned[1]: _value(assigned[2])})
+    return "".join([*pieces, text[kept:]])
+
+
+def _within(code: str, outer: _Scope) -> _Scope:
+    """The scope inside a block that begins with this code."""
+    word, _, pipeline = code.strip().partition(" ")
+    assigned = _ASSIGNS.fullmatch(code) if word in ("if", "with") else None
+    value = _value(assigned[2] if assigned else pipeline)
+    if word == "block":
+        found = _BLOCK.fullmatch(code)
+        return _Scope(_value(found[1]) if found else "", MappingProxyType({}))
+    if word == "range":
+        names, assigns, over = pipeline.partition(":=")
+        whole = _value(over if assigns else pipeline)
+        each = f"{whole}.{EACH}" if whole else ""
+        variables = _VARIABLE.findall(names) if assigns else []
+        return _Scope(each, {**outer.variables, **dict.fromkeys(variables, ""), **dict.fromkeys(variables[-1:], each)})
+    more = {assigned[1]: value} if assigned else {}
+    return _Scope(value if word == "with" else outer.dot, {**outer.variables, **more})
+
+
+def _value(pipeline: str) -> str:
+    """The path of the value that a pipeline gives; '' for anything else."""
+    found = _VALUE.fullmatch(pipeline)
+    return (found[1] or found[2]).removeprefix("$") if found else ""
+
+
+def _read(code: str, scope: _Scope) -> str:
+    """The code of an action, with whole paths."""
+    if scope.dot or any(scope.variables.values()):
+        code = "".join(_named(part, scope, is_string=is_string) for part, is_string in _parts(code))
+    while ")." in code and (without := _OR_EMPTY.sub(lambda found: found[1] or found[2], code)) != code:
+        code = without
+    if "dig" in code:
+        code = _DIG.sub(lambda found: f"{found[3]}{_chain(found[1])} | default {found[2]}", code)
+    if "get" in code:
+        code = _GET.sub(r"\1.\2", code)
+    return code
+
+
+def _chain(keys: str) -> str:
+    """`"image" "tag"` as `.image.tag`."""
+    return "".join(f".{key}" for key in re.findall(r"\w+", keys))
+
+
+def _parts(code: str) -> Iterator[tuple[str, bool]]:
+    """The code of an action in pieces, each with whether it is a string."""
+    at = 0
+    for found in STRING.finditer(code):
+        yield code[at : found.start()], False
+        yield found[0], True
+        at = found.end()
+    yield code[at:], False
+
+
+def _named(part: str, scope: _Scope, *, is_string: bool) -> str:
+    """A piece of an action with paths for the dot and for variables."""
+    if is_string:
+        return part
+    if scope.dot:
+        part = _DOT.sub(scope.dot, _FIELD.sub(f"{scope.dot}.", part))
+    # what is assigned keeps its name
+    return _VARIABLE.sub(lambda found: _path(found, scope, part), part)
+
+
+def _path(found: re.Match[str], scope: _Scope, part: str) -> str:
+    is_assigned = re.match(r"\s*(?:,|:?=(?!=))", part[found.end() :])
+    return found[0] if is_assigned else scope.variables.get(found[0]) or found[0]
