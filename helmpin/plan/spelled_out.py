@@ -15,15 +15,11 @@ EACH = "__each__"
 _PATH = r"\$?\.Values(?:\.[A-Za-z_]\w*)*"
 _EMPTY = r"(?:\(\s*dict\s*\)|dict\b|\(\s*list\s*\)|list\b)"
 _MAY_NAME = (
-    re.compile(r":=[^}]*\.Values"),
-    re.compile(r"with\s[^}]*\.Values"),
-    re.compile(r"range\s[^}]*\.Values"),
-    re.compile(r"block\s[^}]*\.Values"),
-    re.compile(r"dig\s+[^}]*\.Values"),
-    re.compile(r"get\s+[^}]*\.Values"),
+    *(re.compile(rf"{word}[^{{}}]{{0,200}}\.Values") for word in (":=", "with", "range", "block", "dig", "get")),
     re.compile(r"\)\.[A-Za-z_]"),
 )
-"""What makes a template worth reading: most read every value by its whole path anyway."""
+"""What makes a template worth reading: others read every value by its whole path. They begin with letters, which is fast in Python,
+and look no further than an action may go on, since a text of many megabytes may hold these words, too."""
 _OR_EMPTY = re.compile(
     rf"\(\s*(?:({_PATH})(?:\s*\|\s*default\s+{_EMPTY})?|default\s+{_EMPTY}\s+({_PATH}))\s*\)(?=\.[A-Za-z_])"
 )
@@ -109,7 +105,7 @@ def _within(code: str, outer: _Scope) -> _Scope:
 
 def _value(pipeline: str) -> str:
     """The path of the value that a pipeline gives; '' for anything else."""
-    found = _VALUE.fullmatch(pipeline)
+    found = _VALUE.fullmatch(" ".join(pipeline.split()))  # one space at a time: it is not backtracked over
     return (found[1] or found[2]).removeprefix("$") if found else ""
 
 

@@ -102,3 +102,17 @@ def test_what_is_read_by_its_whole_path_stays_so(parts: list[str]) -> None:
     assert all(any(found[: len(chain)] == chain for found in chains(spelled)) for chain in chains(text))
     assert spelled.count(" image: ") == text.count(" image: ")
     assert spelled_out(spelled) == spelled
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "get with range dig := " * 50_000,
+        "{{ $x := " + "(" * 20_000 + ".Values.a" + " " * 20_000 + "| }}",
+        "{{ with .Values.a }}" * 2_000 + "{{ .b }}" * 2_000,
+    ],
+    ids=["plain text", "white space", "nested"],
+)
+def test_long_texts_end(text: str) -> None:
+    """In quadratic time they would take hours."""
+    assert spelled_out(text)
