@@ -187,6 +187,8 @@ def _current(helm: Helm, name: str) -> tuple[Revision, HistoryRow, list[Damaged]
         return latest, row, lost
     deployed = [row.revision for row in revisions.history(helm, name) if row.status == "deployed"]
     if not deployed:
+        if latest.status == "superseded" and not storage.shows_hidden(Kubectl(helm)):
+            lost = [storage.Damaged("", storage.none_deployed(latest.revision))]
         others = "" if lost else f"; no revision of {name} is deployed"
         output.say(f"Revision {latest.revision} is {latest.status}{others}.")
         return latest, row, lost

@@ -140,13 +140,11 @@ class PreviousReading:
     def _refuse_hidden(self, last: int, status: str) -> None:
         """Raise Unreadable if helm skips the deployed revision because it cannot read it."""
         from helmpin.kubectl import Kubectl
-        from helmpin.release.storage import refuse_hidden, shows_hidden
+        from helmpin.release.storage import none_deployed, refuse_hidden, shows_hidden
 
         kubectl = Kubectl(self._helm)
         if status == "superseded" and not shows_hidden(kubectl):
-            output.say(
-                f"Helm shows no deployed revision of {self._release}, and none after {last}: it skips those that it cannot read."
-            )
+            output.say(f"Release {self._release}: {none_deployed(last)}.")
         refuse_hidden(kubectl, self._release, last)
 
     def _last_deployed(self) -> int | None:

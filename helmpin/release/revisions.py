@@ -101,7 +101,7 @@ def doubts(read: Revisions) -> list[str]:
     gaps = [str(number) for number in range(numbers[0], numbers[-1]) if number not in numbers]
     found = [f"helm does not show revision {', '.join(gaps)}"] if gaps else []
     if "superseded" in statuses and statuses.isdisjoint({"deployed", "uninstalled"}):
-        found.append(f"helm shows no deployed revision, and none after {numbers[-1]}")
+        found.append(storage.none_deployed(numbers[-1]))
     return found
 
 

@@ -100,6 +100,11 @@ def shows_hidden(kubectl: Kubectl) -> bool:
     return bool(stored_as()) and kubectl.available()
 
 
+def none_deployed(latest: int) -> str:
+    """The sign that helm has skipped the deployed revision, for people. latest: the last one that it shows, which is superseded."""
+    return f"helm shows no deployed revision, and none after {latest}: it skips those that it cannot read"
+
+
 def damaged(kubectl: Kubectl, release: str) -> tuple[list[Damaged], int]:
     """The stored objects of a release that cannot be read, or lack a part without which helm fails (pkg/release: chart, info); and
     the latest revision that can be read, 0 if there is none."""

@@ -81,7 +81,9 @@ def test_a_latest_revision_that_cannot_be_read(app: App, tmp_path: Path) -> None
     assert not (tmp_path / "lock.yaml").exists()
     alone = without_kubectl(app.machine, tmp_path / "bin").pin("plan", "blind", app.chart)
     assert alone.status == 0, alone.stderr
-    assert "Helm shows no deployed revision of blind, and none after 1" in alone.stderr
+    assert "Release blind: helm shows no deployed revision, and none after 1" in alone.stderr
+    checked = without_kubectl(app.machine, tmp_path / "bin").pin("verify", "blind")
+    assert (checked.status, "helm shows no deployed revision" in checked.stdout) == (1, True), checked
     app.machine.kubectl("delete", f"secret/{latest.secret}")
     assert table(app, name="blind").status == 0
 
