@@ -2,7 +2,7 @@
 
 Two renders of a chart can then be compared exactly, whatever it makes at random. A result depends on the place of the call, on how
 often that was called, and on the arguments. So what reaches a password, a certificate's names or its lifetime still shows, and two
-results differ. Where a named template does not get what the count is kept in, what it gets counts instead. What lists a map in Go's
+results differ. Where a named template does not get what the count is kept in, the result stays random. What lists a map in Go's
 random order lists it in the order of its keys. The time is that of the first call of this run.
 """
 
@@ -70,7 +70,7 @@ _DEFINES = {
 {{- regexMatch `^map\[string\]interface|Values$` (typeOf .) -}}
 """,
     "hash": r"""
-{{- /* of a place, its turn in a file, and arguments; where helm's .Template is not in what the template got, of that */ -}}
+{{- /* of a place, its turn in a file, and arguments; empty where helm's .Template is not in what the template got */ -}}
 {{- $place := first . -}}
 {{- $level := list (index . 1) -}}
 {{- $file := "" -}}
@@ -90,9 +90,7 @@ _DEFINES = {
 {{- end -}}
 {{- $level = $next -}}
 {{- end -}}
-{{- $got := "" -}}
-{{- if not $file }}{{ $got = toJson (index . 1) }}{{ end -}}
-{{- toJson (list "@OTHER@" $place $file $turn $got (slice . 2)) | sha256sum -}}
+{{- if $file }}{{ toJson (list "@OTHER@" $place $file $turn (slice . 2)) | sha256sum }}{{ end -}}
 """,
     "text": r"""
 {{- $letters := regexReplaceAll (index . 2) (first . | b64enc) "" -}}
@@ -108,7 +106,9 @@ _DEFINES = {
 """,
     **{
         name: rf"""
-{{{{- include "helm-pin: text" (list (include "helm-pin: hash" (slice . 0 2)) (index . 2) "{without}") -}}}}
+{{{{- $hash := include "helm-pin: hash" (slice . 0 2) -}}}}
+{{{{- if $hash }}}}{{{{ include "helm-pin: text" (list $hash (index . 2) "{without}") -}}}}
+{{{{- else }}}}{{{{ {name} (index . 2) }}}}{{{{ end -}}}}
 """
         for name, without in (
             ("randAlphaNum", "[^A-Za-z0-9]"),
@@ -124,10 +124,12 @@ _DEFINES = {
     "randInt": r"""
 {{- $_ := randInt (index . 2) (index . 3) -}}
 {{- $hash := include "helm-pin: hash" . -}}
+{{- if $hash -}}
 {{- $range := sub (index . 3) (index . 2) -}}
 {{- /* of the upper half: another range has another one */ -}}
 {{- $number := sub (sub $range 1) (mod (adler32sum $hash | int64) (div (add1 $range) 2)) -}}
 {{- add (index . 2) (get (dict "" $number "another" $number "least" 0 "most" (sub $range 1)) "@OTHER@") -}}
+{{- else }}{{ randInt (index . 2) (index . 3) }}{{ end -}}
 """,
     "shuffle": r"""
 {{- $text := trimPrefix "" (index . 2) -}}
@@ -135,40 +137,44 @@ _DEFINES = {
 """,
     "uuidv4": r"""
 {{- $hash := include "helm-pin: hash" . | trunc 32 -}}
-{{- regexReplaceAll "(.{8})(.{4}).(.{3}).(.{3})(.{12})" $hash "${1}-${2}-4${3}-8${4}-${5}" -}}
+{{- if $hash }}{{ regexReplaceAll "(.{8})(.{4}).(.{3}).(.{3})(.{12})" $hash "${1}-${2}-4${3}-8${4}-${5}" -}}
+{{- else }}{{ uuidv4 }}{{ end -}}
 """,
     "bcrypt": r"""
 {{- $_ := trimPrefix "" (index . 2) -}}
-{{- print "$2a$10$" (include "helm-pin: hash" . | trunc 53) -}}
+{{- with include "helm-pin: hash" . }}{{ print "$2a$10$" (trunc 53 .) }}{{ else }}{{ bcrypt (index . 2) }}{{ end -}}
 """,
     "htpasswd": r"""
 {{- $_ := trimPrefix (index . 2) (index . 3) -}}
-{{- if not (contains ":" (index . 2)) }}{{ index . 2 }}:$2a$10${{ include "helm-pin: hash" . | trunc 53 -}}
+{{- $hash := include "helm-pin: hash" . -}}
+{{- if and $hash (not (contains ":" (index . 2))) }}{{ index . 2 }}:$2a$10${{ trunc 53 $hash -}}
 {{- else }}{{ htpasswd (index . 2) (index . 3) }}{{ end -}}
 """,
     "encryptAES": r"""
 {{- $_ := trimPrefix (index . 2) (index . 3) -}}
-{{- include "helm-pin: hash" . | b64enc -}}
+{{- with include "helm-pin: hash" . }}{{ b64enc . }}{{ else }}{{ encryptAES (index . 2) (index . 3) }}{{ end -}}
 """,
     "genPrivateKey": r"""
 {{- $kinds := dict "rsa" "RSA PRIVATE KEY" "dsa" "DSA PRIVATE KEY" "ecdsa" "EC PRIVATE KEY" "ed25519" "PRIVATE KEY" -}}
 {{- $kind := get $kinds (index . 2) -}}
-{{- if $kind }}{{ include "helm-pin: pem" (dict "of" $kind "hash" (include "helm-pin: hash" .) "body" "@KEY@") -}}
+{{- $hash := include "helm-pin: hash" . -}}
+{{- if and $kind $hash }}{{ include "helm-pin: pem" (dict "of" $kind "hash" $hash "body" "@KEY@") -}}
 {{- else }}{{ genPrivateKey (index . 2) }}{{ end -}}
 """,
     **{
         name: rf"""
 {{{{- $_ := trunc (index . {days}) (index . 2) -}}}}
 {{{{- $_ = {read} -}}}}
-{{{{- include "helm-pin: hash" . | include "helm-pin: pair" -}}}}
+{{{{- with include "helm-pin: hash" . }}}}{{{{ include "helm-pin: pair" . -}}}}
+{{{{- else }}}}{{{{ {name} {" ".join(f"(index . {n})" for n in range(2, most))} | toJson }}}}{{{{ end -}}}}
 """
-        for name, days, read in (
-            ("genCA", 3, '""'),
-            ("genCAWithKey", 3, 'trimPrefix (index . 4) ""'),
-            ("genSelfSignedCert", 5, '""'),
-            ("genSelfSignedCertWithKey", 5, 'trimPrefix (index . 6) ""'),
-            ("genSignedCert", 5, "(index . 6).Cert"),
-            ("genSignedCertWithKey", 5, 'print (index . 6).Cert (trimPrefix (index . 7) "")'),
+        for name, days, most, read in (
+            ("genCA", 3, 4, '""'),
+            ("genCAWithKey", 3, 5, 'trimPrefix (index . 4) ""'),
+            ("genSelfSignedCert", 5, 6, '""'),
+            ("genSelfSignedCertWithKey", 5, 7, 'trimPrefix (index . 6) ""'),
+            ("genSignedCert", 5, 7, "(index . 6).Cert"),
+            ("genSignedCertWithKey", 5, 8, 'print (index . 6).Cert (trimPrefix (index . 7) "")'),
         )
     },
     **{
