@@ -15,6 +15,13 @@ from helmpin import __version__, env, lifeline, timeline
 from helmpin.command_table import COMMANDS
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 
+NOTHING_YET = {
+    "upgrade": "nothing was deployed",
+    "install": "nothing was deployed",
+    "rollback": "nothing was changed",
+}
+"""What to report of a command that is stopped before it begins."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status. Every error becomes one message on standard error.
@@ -105,6 +112,7 @@ def run(argv: list[str]) -> int:
 
         print(command_help(name))
         return 0
+    lifeline.if_stopped(NOTHING_YET.get(name, ""))
     lifeline.watch_parent()
     from importlib import import_module
 

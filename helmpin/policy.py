@@ -29,6 +29,11 @@ def mutable_reason(image: str, settings: Settings) -> str | None:
     return mutable.reason(tag, digest, globs)
 
 
+def is_fixed(settings: Settings, reference: Reference) -> bool:
+    """Whether the settings take the tag of a reference for a fixed one."""
+    return mutable_reason(str(reference), settings) is None
+
+
 def is_allowed(image: str, globs: Iterable[str]) -> bool:
     """Whether --allow-unpinned allows an image without a digest: a glob matches it as written, or EMPTY an empty one."""
     return _any_matches(image or EMPTY, globs)

@@ -71,22 +71,25 @@ def run(request: Request) -> int:
         rows += _removed(prune({**others, **needed.tags}, prefix, request.settings.registry))
     if rows or not unread:
         _print(request.options["output"], rows)
-    if failed := [row for row in rows if row.result == FAILED]:
+    failed = [row for row in rows if row.result == FAILED]
+    why_failed = [f"{row.image}:{row.tag}: {row.why}" for row in failed]
+    if unread:
+        history = helm_command(f"pin history {name}")
+        way = f"restore it from a backup, or delete it if no rollback needs it; {history} shows the others"
+        raise HelmFailed(
+            "cannot read what a revision needs; its digests are not kept",
+            where=f"release {name}",
+            why="\n".join([*unread, *why_failed]),
+            hint="\n".join([way, *_hints(failed)]),
+        )
+    if failed:
         lost = [row for row in failed if row.tag != ALL]
         raise RegistryUnavailable(
             f"{len(lost)} of {sum(row.tag != ALL for row in rows)} tags could not be written"
             if lost
             else "not all tags could be listed",
-            why="\n".join(f"{row.image}:{row.tag}: {row.why}" for row in failed),
+            why="\n".join(why_failed),
             hint="\n".join(_hints(failed)),
-        )
-    if unread:
-        history = helm_command(f"pin history {name}")
-        raise HelmFailed(
-            "cannot read what a revision needs; its digests are not kept",
-            where=f"release {name}",
-            why="\n".join(unread),
-            hint=f"restore it from a backup, or delete it if no rollback needs it; {history} shows the others",
         )
     return 0
 

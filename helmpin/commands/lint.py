@@ -73,7 +73,7 @@ def _found(charts: Sequence[str], request: Request) -> Report:
         return gather(charts, request)
     from helmpin.lint.suggest import suggested
 
-    return suggested(gather(charts, request), request.settings.registry)
+    return suggested(gather(charts, request), request.settings)
 
 
 def _fixed(charts: Sequence[str], request: Request) -> Report:

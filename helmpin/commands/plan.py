@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from helmpin import output, structured
@@ -126,6 +127,7 @@ def _more(request: Request, plan: Plan) -> show.More:
     if not (verbose or request.options["suggest"]):
         return show.NOTHING
     from helmpin.plan.credentials import keychain_of
+    from helmpin.policy import is_fixed
     from helmpin.registry import details_of, suggest
 
     keychain = keychain_of(plan.rendered, settings)
@@ -134,7 +136,7 @@ def _more(request: Request, plan: Plan) -> show.More:
     moving = (
         [pinned[i.image] for i in plan.images if i.mutable and i.image in pinned] if request.options["suggest"] else []
     )
-    versions = suggest(moving, settings.registry, keychain) if moving else {}
+    versions = suggest(moving, settings.registry, keychain, may_write=partial(is_fixed, settings)) if moving else {}
     return show.More(
         {image: details[reference] for image, reference in pinned.items() if reference in details},
         {image: versions[reference] for image, reference in pinned.items() if reference in versions},

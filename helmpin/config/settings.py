@@ -67,6 +67,7 @@ class Settings(NamedTuple):
     platforms: tuple[str, ...] = ()
     """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
     platforms_from: str = "--platform"
+    """Where these are set: the flag, the variable, or the file and its key."""
     exemptions: tuple[Exemption, ...] = ()
     """All exemptions, including those that are over."""
     rules: tuple[ImageRule, ...] = ()

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from helmpin import output
+from helmpin.config.settings import Settings
 from helmpin.image.reference import InvalidReference, Reference
 from helmpin.lint.finding import Finding, Report
 from helmpin.lint.rules import REGISTRY
-from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
+from helmpin.policy import is_fixed
+from helmpin.registry import RegistryError, Resolved, resolve
 from helmpin.registry import suggest as versions_of
 
 Versions = Mapping[str, str | RegistryError]
 """The version of each image, '' if there is none, or why the registry could not answer."""
 
 
-def suggested(report: Report, settings: RegistrySettings) -> Report:
-    """The report with the version of each finding about a tag, as far as registries know it. What they do not answer is
-    reported."""
+def suggested(report: Report, settings: Settings) -> Report:
+    """The report with the version of each finding about a tag, as far as registries know it, and the settings take it for a fixed
+    one. What registries do not answer is reported."""
     return with_versions(report, _versions((each.use.image for each in report.findings if _is_asked(each)), settings))
 
 
@@ -39,14 +42,14 @@ def _is_asked(finding: Finding) -> bool:
     return finding.rule != REGISTRY
 
 
-def _versions(images: Iterable[str], settings: RegistrySettings) -> Versions:
+def _versions(images: Iterable[str], settings: Settings) -> Versions:
     references: dict[str, Reference] = {}
     for image in images:
         with suppress(InvalidReference):
             references[image] = Reference.parse(image)
-    answers = resolve(references.values(), settings)
+    answers = resolve(references.values(), settings.registry)
     now = {r: r._replace(digest=a.digest) for r, a in answers.items() if isinstance(a, Resolved) and not r.digest}
-    versions = versions_of(now.values(), settings) if now else {}
+    versions = versions_of(now.values(), settings.registry, may_write=partial(is_fixed, settings)) if now else {}
     for error in (*answers.values(), *versions.values()):
         if isinstance(error, RegistryError):
             output.say(f"No suggestion for {error.reference}: {error}")

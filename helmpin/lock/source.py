@@ -106,7 +106,7 @@ class _ReleaseLock:
         return [f"--namespace={self._namespace}", *context]
 
     def result(self) -> Lock:
-        """Raises HelmFailed (Unreadable for a deployed revision), VerificationFailed if the release does not match its record."""
+        """Raises HelmFailed (Unreadable for a latest revision), VerificationFailed if the release does not match its record."""
         from helmpin.release.revision import checked_record
 
         stored = self._reading.result()

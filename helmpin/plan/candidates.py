@@ -344,11 +344,13 @@ def _elements(tree: Any, path: ValuePath) -> list[ValuePath]:
 
 
 def _carried_by_all(sought: _Sought, paths: list[ValuePath], chain: ValuePath) -> list[Candidate]:
-    """Candidates at all of these paths at once, as far as each can carry the image. chain: as templates read them."""
-    ranked = filter(None, (list(_carried(sought, path, chain)) for path in islice(paths, MOST_ELEMENTS)))
-    together = (tuple(setting for each in some for setting in each.settings) for some in zip(*ranked, strict=False))
-    first = next((candidate for path in paths for candidate in _carried(sought, path, chain)), None)
-    return [first._replace(settings=settings) for settings in together] if first else []
+    """Candidates at all of these paths at once, where they can carry the image; none if there are too many. chain: as templates
+    read them."""
+    if len(paths) > MOST_ELEMENTS:
+        return []
+    ranked = [found for path in paths if (found := list(_carried(sought, path, chain)))]
+    together = zip(*ranked, strict=False)
+    return [some[0]._replace(settings=tuple(s for each in some for s in each.settings)) for some in together]
 
 
 def _carried(sought: _Sought, path: ValuePath, chain: ValuePath) -> Iterator[Candidate]:
@@ -377,15 +379,15 @@ def _has(values: ValueIndex, path: ValuePath) -> bool:
 
 def is_place(path: ValuePath, values: ValueIndex) -> bool:
     """Whether every parent of `path` is a map, a list with that element, or absent, so that setting it destroys nothing."""
-    outer = ((lookup(values.tree, path[:i]), path[i]) for i in range(1, len(path)))
-    return reaches(path) and all(_may_have(node, key) for node, key in outer)
+    return reaches(path) and all(_may_have(values.tree, path[:i], path[i]) for i in range(1, len(path)))
 
 
-def _may_have(node: Any, key: str | int) -> bool:
-    """Whether a key can be set in a node of the values."""
+def _may_have(tree: Any, path: ValuePath, key: str | int) -> bool:
+    """Whether a key can be set in the node at a path. A null element of a list is no map that is absent."""
+    node = lookup(tree, path)
     if isinstance(node, list):
         return isinstance(key, int) and key < len(node)
-    return node is None or isinstance(node, dict)
+    return isinstance(node, dict) or (node is None and not isinstance(path[-1], int))
 
 
 def _by_tag(sought: _Sought) -> Iterator[Candidate]:

@@ -18,10 +18,11 @@ from helmpin.render.diff import Comparison
 MOST_CANDIDATES = 2
 """The most to try for one image; each costs a render."""
 MOST_IMAGES = 3
+"""The most to try on their own, where one of them keeps all from being pinned so at once."""
 
 
 class OneForAll:
-    """Mutable; it does no I/O. `next` gives an attempt for one image, `learn` takes its result."""
+    """Mutable; it does no I/O. `next` gives an attempt for all images or for one, `learn` takes its result."""
 
     def __init__(
         self, result: Attempt, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]
@@ -42,21 +43,37 @@ class OneForAll:
     def _attempts(
         self, images: list[list[Facts]], values: ValueIndex, scan: Callable[[str], TemplateScan]
     ) -> Iterator[Attempt]:
-        for facts in images[:MOST_IMAGES]:
-            keys = [fact.use.key for fact in facts]
-            first, before = facts[0], self.result
-            now = {setting.path for key in keys if key in before.strategies for setting in before.strategies[key][1]}
-            ranked = candidates(first.origin.image, first.digest, first.scope, values, scan(first.origin.source))
-            others = (
-                c
-                for options in ranked
-                for c in options
-                if not c.is_spare and now.isdisjoint(s.path for s in c.settings)
-            )
-            made = filter(None, (_with(before, keys, candidate) for candidate in others))
-            for attempt in islice(made, MOST_CANDIDATES):
+        first = self.result
+        wanted = [
+            (keys, some) for facts in images if (some := _others(first, facts, values, scan)) for keys in [_keys(facts)]
+        ]
+        together: Attempt | None = first
+        for keys, some in wanted:
+            together = together and _with(together, keys, some[0])
+        if together and len(wanted) > 1:
+            yield together
+        if self.result is not first:
+            return
+        for keys, some in wanted[:MOST_IMAGES]:
+            before = self.result
+            for attempt in filter(None, (_with(before, keys, candidate) for candidate in some)):
                 if self.result is before:
                     yield attempt
+
+
+def _keys(facts: Iterable[Facts]) -> list[UseKey]:
+    return [fact.use.key for fact in facts]
+
+
+def _others(
+    result: Attempt, facts: list[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]
+) -> list[Candidate]:
+    """The likeliest candidates for an image that set other values than those that pin some of its uses in a result."""
+    now = {setting.path for key in _keys(facts) for setting in result.strategies.get(key, ("", ()))[1]}
+    first = facts[0]
+    ranked = candidates(first.origin.image, first.digest, first.scope, values, scan(first.origin.source))
+    others = (c for options in ranked for c in options if not c.is_spare and now.isdisjoint(s.path for s in c.settings))
+    return list(islice(others, MOST_CANDIDATES))
 
 
 def _divided(result: Attempt, facts: Iterable[Facts]) -> list[list[Facts]]:

@@ -63,20 +63,29 @@ class _Known(NamedTuple):
 
 
 def _known(references: Collection[Reference], registries: tuple[RegistrySettings, Keychain | None]) -> _Known:
-    """The platforms of each reference: those that an index lists, or the one in the configuration of an image without an index."""
+    """The platforms of each reference: those that an index states, or else the one in the image's configuration."""
     described = registry.describe(references, *registries)
-    single = [r for r, a in described.items() if not isinstance(a, RegistryError) and a.media_type not in INDEXES]
-    details = registry.details_of(single, *registries)
+    details = registry.details_of(
+        [r for r, answer in described.items() if not (isinstance(answer, RegistryError) or _stated(answer))],
+        *registries,
+    )
     platforms: dict[Reference, Sequence[str] | RegistryError] = {}
     for reference, answer in described.items():
         detail = details.get(reference)
         if isinstance(answer, RegistryError):
             platforms[reference] = answer
         elif detail is None:
-            platforms[reference] = tuple(dict.fromkeys(each.platform for each in answer.platforms if each.platform))
+            platforms[reference] = _stated(answer)
         else:
             platforms[reference] = detail if isinstance(detail, RegistryError) else detail.platforms
     return _Known(registries, described, platforms)
+
+
+def _stated(answer: Described | RegistryError) -> tuple[str, ...]:
+    """The platforms that an index states."""
+    if isinstance(answer, RegistryError) or answer.media_type not in INDEXES:
+        return ()
+    return tuple(dict.fromkeys(each.platform for each in answer.platforms if each.platform))
 
 
 def _gone(known: _Known, wanted: Mapping[Reference, Collection[str]]) -> dict[Reference, Problem]:

@@ -1,5 +1,6 @@
 """Templates in which each value is read by its whole path, `.Values.image.tag`, however they are written: through a variable,
-inside `with`, of a map that may be missing, or with a function for maps. Only for reading: helm does not get this text."""
+inside `with`, of a map that may be missing, or with a function for maps. It is a guess, for a variable may have been set again in a
+branch, and only for reading: helm does not get this text."""
 
 from __future__ import annotations
 

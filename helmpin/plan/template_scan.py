@@ -91,6 +91,7 @@ class TemplateScan:
         self._variables: dict[str, set[str]] = defaultdict(set)
         self._bare: set[str] = set()
         self._full: set[str] = set()
+        self._written: set[ValuePath] = set()
         self._beside: dict[str | int, tuple[set[str], list[set[str]]]] = {}
         self._lines, self._named = _Fragments(), _Fragments()
         for text in texts:
@@ -100,6 +101,7 @@ class TemplateScan:
                 self._read(text)
 
     def _read(self, text: str) -> None:
+        self._written.update(chains(text))
         whole = spelled_out(text)
         lines = whole.splitlines()
         self._lines.add(lines)
@@ -166,8 +168,12 @@ class TemplateScan:
 
     def beside(self, words: Collection[ValuePath | str]) -> tuple[list[ValuePath], list[ValuePath]]:
         """The values that are read beside one of `words` (a value, or text of the template): on the same line, and in the same
-        named template."""
-        return self._lines.chains(words), self._named.chains(words)
+        named template; first those that the template itself reads by their whole path."""
+        lines, named = (
+            sorted(some.chains(words), key=lambda chain: chain not in self._written)
+            for some in (self._lines, self._named)
+        )
+        return lines, named
 
     def stands_alone(self, chain: ValuePath) -> bool:
         """Whether a line reads this value with no colon after it, as it would a whole reference."""

@@ -6,7 +6,7 @@ urllib3 is imported by the first request, or by warm_up().
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -96,10 +96,14 @@ def details_of(
 
 
 def suggest(
-    images: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None = None
+    images: Iterable[Reference],
+    settings: RegistrySettings,
+    keychain: Keychain | None = None,
+    *,
+    may_write: Callable[[Reference], bool] = lambda _: True,
 ) -> dict[Reference, str | RegistryError]:
     """The tag with a full version that has the same digest today, for references with tag and digest; '' if none was found among
-    the likely ones. At most 20 requests an image; otherwise like resolve()."""
+    the likely ones. At most 20 requests an image; otherwise like resolve(). may_write: whether a tag may be suggested."""
     wanted = list(dict.fromkeys(images))
     known = details_of(wanted, settings, keychain)
     from helmpin.registry.session import Session
@@ -109,7 +113,7 @@ def suggest(
         return [] if isinstance(answer, RegistryError) else [answer.version]
 
     with Session(settings, keychain) as session:
-        return session.suggest({reference: version(reference) for reference in wanted})
+        return session.suggest({reference: version(reference) for reference in wanted}, may_write)
 
 
 def keep(tags: Mapping[Reference, str], settings: RegistrySettings) -> dict[Reference, bool | RegistryError]:

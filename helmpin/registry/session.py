@@ -80,11 +80,15 @@ class Session:
         """Remove these tags."""
         return self._all(references, self._client.untag)
 
-    def suggest(self, images: Mapping[Reference, Sequence[str]]) -> dict[Reference, str | RegistryError]:
+    def suggest(
+        self, images: Mapping[Reference, Sequence[str]], may_write: Callable[[Reference], bool]
+    ) -> dict[Reference, str | RegistryError]:
         """See helmpin.registry.suggest."""
         from helmpin.registry import suggestions
 
-        return self._all(images, lambda reference: suggestions.find(self._client, reference, images[reference]))
+        return self._all(
+            images, lambda reference: suggestions.find(self._client, reference, images[reference], may_write)
+        )
 
     @step("asking registries")
     def _all(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -26,15 +26,18 @@ class Registry(Protocol):
     def tags(self, reference: Reference, /) -> TagList: ...
 
 
-def find(registry: Registry, reference: Reference, versions: Sequence[str]) -> str:
-    """The tag; '' if none was found. reference: with tag and digest. versions: those that the image states. Raises
-    RegistryError."""
+def find(
+    registry: Registry, reference: Reference, versions: Sequence[str], may_write: Callable[[Reference], bool]
+) -> str:
+    """The tag; '' if none was found. reference: with tag and digest. versions: those that the image states. may_write: whether the
+    user's settings take a tag for a fixed one. Raises RegistryError."""
     tag = reference.tag or ""
-    for candidate in islice(_candidates(registry, reference, stated(versions, tag)), MAX_CANDIDATES):
-        named = reference._replace(tag=candidate, digest=None)
+    likely = _candidates(registry, reference, stated(versions, tag))
+    named_by = (reference._replace(tag=candidate, digest=None) for candidate in likely)
+    for named in islice(filter(may_write, named_by), MAX_CANDIDATES):
         try:
             if registry.seems(named) == reference.digest and registry.resolve(named).digest == reference.digest:
-                return candidate
+                return named.tag or ""
         except RegistryError as error:
             if error.kind != "not-found":
                 raise

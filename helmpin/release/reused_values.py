@@ -90,8 +90,8 @@ class PreviousReading:
         return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
 
     def result(self) -> Previous | None:
-        """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed; Unreadable if the deployed
-        revision is stored and cannot be read."""
+        """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed; Unreadable if a revision is
+        stored after those that helm shows and cannot be read."""
         if self._running is not None:
             try:
                 self._previous = self._read(self._running)
@@ -138,7 +138,7 @@ class PreviousReading:
         )
 
     def _refuse_hidden(self, last: int, status: str) -> None:
-        """Raise Unreadable if helm skips the deployed revision because it cannot read it."""
+        """Raise Unreadable if helm skips a later revision, perhaps the deployed one, because it cannot read it."""
         from helmpin.kubectl import Kubectl
         from helmpin.release.storage import none_deployed, refuse_hidden, shows_hidden
 

@@ -93,16 +93,16 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
 
 
 def doubts(read: Revisions) -> list[str]:
-    """Signs that helm has skipped revisions that it cannot read, one line each. --history-max removes the oldest ones alone."""
-    numbers = [each.stored.revision for each in read.found]
-    if not (read.by_helm and numbers):
+    """Signs that helm has skipped revisions that it cannot read, one line each. --history-max removes the oldest ones, and never
+    the deployed one (pkg/storage/storage.go, removeLeastRecent)."""
+    if not (read.by_helm and read.found):
         return []
-    statuses = {each.status for each in read.found}
-    gaps = [str(number) for number in range(numbers[0], numbers[-1]) if number not in numbers]
+    first, *others = read.found
+    recent = [each.stored.revision for each in (others if first.status == "deployed" else read.found)]
+    gaps = [str(number) for number in range(recent[0], recent[-1]) if number not in recent] if recent else []
     found = [f"helm does not show revision {', '.join(gaps)}"] if gaps else []
-    if "superseded" in statuses and statuses.isdisjoint({"deployed", "uninstalled"}):
-        found.append(storage.none_deployed(numbers[-1]))
-    return found
+    last = read.found[-1]
+    return [*found, storage.none_deployed(last.stored.revision)] if last.status == "superseded" else found
 
 
 def listed(rows: Sequence[HistoryRow]) -> str:

@@ -158,6 +158,12 @@ class TestKept:
         done = app.machine.pin("keep", "gone", "-o", "json")
         assert (done.status, len(json.loads(done.stdout))) == (1, 1)
         assert "cannot read what a revision needs; its digests are not kept" in done.stderr
+        app.delete(deployed.digests[1])
+        done = app.machine.pin("keep", "gone")
+        app.push("B")
+        assert done.status == 1
+        assert "revision 1: the digest record is not valid" in done.stderr
+        assert f"{deployed.digests[1]} is gone from the registry" in done.stderr
 
         assert app.machine.pin("keep", "nobody").status == 1
         assert app.machine.pin("keep", "gone", "--revisions", "0").status == 2

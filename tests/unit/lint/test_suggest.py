@@ -12,8 +12,7 @@ from helmpin.lint.finding import Finding, Linted, Report
 from helmpin.lint.rules import NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY
 from helmpin.lint.suggest import suggested, with_versions
 from helmpin.registry import RegistryError
-from helmpin.registry.types import RegistrySettings
-from tests.support.findings import finding
+from tests.support.findings import SETTINGS, finding
 
 WEB, DB = finding("web:latest"), finding("r.example/db:main")
 
@@ -56,5 +55,5 @@ def test_nothing_else_changes() -> None:
 @pytest.mark.parametrize("image", ["", "Web:latest", "{{x}}", "auto:"])
 def test_of_what_is_no_reference_no_registry_is_asked(image: str, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report((Linted("app", (finding(image, rule=NOT_A_REFERENCE), WEB._replace(rule=REGISTRY))),))
-    assert suggested(report, RegistrySettings()) == report
+    assert suggested(report, SETTINGS) == report
     assert capsys.readouterr() == ("", "")

@@ -52,6 +52,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
             answers[reference] = Described(
                 reference.digest or "", OCI_MANIFEST, (Platform("", reference.digest or "", None),)
             )
+            if reference.repository == "unstated":
+                answers[reference] = Described(reference.digest or "", OCI_INDEX, (Platform("", HELD[AMD], None),))
             if reference.repository == "db":
                 listed = tuple(Platform(name, HELD[name], None) for name in (AMD, ARM, GONE, SILENT))
                 answers[reference] = Described(reference.digest or "", OCI_INDEX, listed)
@@ -104,6 +106,9 @@ def test_an_index_that_lists_what_is_gone(tmp_path: Path) -> None:
     found = told(tmp_path, [ARM, GONE], {DB: B})[DB]
     assert (found.kind, found.text) == ("registry", f"its image for {GONE} is gone ({HELD[GONE]})")
     assert found.hint == "push the image again, with all of its platforms"
+    unstated = "example.com/unstated:1"
+    assert told(tmp_path, [AMD], {unstated: B}) == {}, "the image's configuration states it"
+    assert told(tmp_path, [ARM], {unstated: B})[unstated].text == f"it has no image for {ARM}; it has {AMD}"
     silent = told(tmp_path, [SILENT], {DB: B})[DB]
     assert silent.kind == "registry" and f"its image for {SILENT} is not known" in silent.text
     assert silent.hint == "ask again" and told(tmp_path, [ARM], {DB: B}) == {}

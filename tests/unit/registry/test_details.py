@@ -114,21 +114,31 @@ class Tags:
 IMAGE = Reference.parse(f"quay.io/team/app:latest@{A}")
 
 
+def any_tag(_: Reference) -> bool:
+    """The settings call no tag mutable."""
+    return True
+
+
 class TestFound:
     def test_by_what_the_image_states(self) -> None:
         registry = Tags(v1_2_3=A, v9_9_9=B)
-        assert find(registry, IMAGE, ["1.2.3"]) == "v1.2.3"
+        assert find(registry, IMAGE, ["1.2.3"], any_tag) == "v1.2.3"
         assert registry.asked == 4  # two forms of the version, and the proof; no list of tags
 
     def test_among_the_newest(self) -> None:
-        assert find(Tags(latest=A, v1_2_2=A, v1_2_3=B), IMAGE, [""]) == "v1.2.2"
+        assert find(Tags(latest=A, v1_2_2=A, v1_2_3=B), IMAGE, [""], any_tag) == "v1.2.2"
+
+    def test_not_what_the_settings_call_mutable(self) -> None:
+        registry = Tags(v1_2_3=A, v1_2_2=A, v1_1_0=A)
+        assert find(registry, IMAGE, ["v1.2.3"], lambda each: not (each.tag or "").startswith("v1.2.")) == "v1.1.0"
+        assert find(registry, IMAGE, ["v1.2.3"], lambda _: False) == ""
 
     def test_nothing(self) -> None:
-        assert find(Tags(latest=A, v1_2_2=B), IMAGE, ["1.2.2"]) == ""
+        assert find(Tags(latest=A, v1_2_2=B), IMAGE, ["1.2.2"], any_tag) == ""
 
     def test_no_more_than_that(self) -> None:
         registry = Tags(**{f"v1_{n}_0": B for n in range(99)}, v0_0_1=A)
-        assert find(registry, IMAGE, []) == ""
+        assert find(registry, IMAGE, [], any_tag) == ""
         assert registry.asked <= MAX_CANDIDATES + 3
 
     def test_a_registry_that_fails(self) -> None:
@@ -137,4 +147,4 @@ class TestFound:
                 raise RegistryError(reference, "timeout", "too slow")
 
         with pytest.raises(RegistryError):
-            find(Down(v1_0_0=A), IMAGE, [])
+            find(Down(v1_0_0=A), IMAGE, [], any_tag)

@@ -8,6 +8,7 @@ from helmpin.errors import HelmFailed
 from helmpin.release.outcome import NO_RELEASE, HistoryRow
 from helmpin.release.revision import Revision
 from helmpin.release.revisions import (
+    doubts,
     ends_in_unfinished_rollback,
     last_needed,
     last_that_ran,
@@ -16,7 +17,7 @@ from helmpin.release.revisions import (
     never_ran,
     refuse_moved,
 )
-from helmpin.release.storage import RevisionInfo
+from helmpin.release.storage import RevisionInfo, Revisions, none_deployed
 
 ONE, TWO = HistoryRow(1, "superseded", "Install complete"), HistoryRow(2, "superseded", "Upgrade complete")
 FAILED = HistoryRow(3, "failed", 'Upgrade "web" failed: no')
@@ -142,3 +143,32 @@ class TestMadeSince:
 def test_how_it_is_said() -> None:
     assert made_by_somebody_else([FOUR]) == "revision 4 was made by somebody else"
     assert made_by_somebody_else([FAILED, FOUR]) == "revisions 3, 4 were made by somebody else"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "signs"),
+    [
+        ({1: "superseded", 2: "deployed"}, []),
+        ({1: "deployed", 4: "failed", 5: "failed"}, []),  # --history-max keeps the deployed one
+        ({3: "superseded", 4: "superseded", 5: "failed"}, []),  # a rollback that failed
+        ({1: "superseded", 3: "superseded", 4: "deployed"}, ["helm does not show revision 2"]),
+        ({1: "deployed", 3: "failed", 5: "failed"}, ["helm does not show revision 4"]),
+        ({1: "superseded", 2: "superseded"}, [none_deployed(2)]),
+        ({1: "uninstalled"}, []),
+        ({}, []),
+    ],
+)
+def test_signs_that_helm_has_skipped_a_revision(statuses: dict[int, str], signs: list[str]) -> None:
+    found = [
+        RevisionInfo(
+            stored=Revision("web", number, status, record_text="", manifest="", hooks=""),
+            namespace="",
+            updated="",
+            chart="",
+            app_version="",
+            description="",
+        )
+        for number, status in statuses.items()
+    ]
+    assert doubts(Revisions(found, by_helm=True)) == signs
+    assert doubts(Revisions(found)) == []
