@@ -107,6 +107,7 @@ def _hints(failed: Sequence[KeepRow]) -> Iterator[str]:
 
 
 def _needed(found: Sequence[RevisionInfo]) -> _Needed:
+    """What these revisions need. One without a record is reported."""
     needed = _Needed(tags={}, others={}, unread=[])
     for revision in found:
         stored = revision.stored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,10 @@ def problems(
     wanted = _wanted(rendered, settings)
     pinned = {image: references[image]._replace(digest=answer.digest) for image, answer in resolved.items()}
     known = _known(set(pinned.values()), (settings.registry, keychain_of(rendered, settings)))
-    gone = _gone(known, {reference: wanted.get(image, ()) for image, reference in pinned.items()})
+    needed: dict[Reference, set[str]] = defaultdict(set)  # one image may be written in two ways
+    for image, reference in pinned.items():
+        needed[reference] |= wanted.get(image, set())
+    gone = _gone(known, needed)
     found = {}
     for image, reference in pinned.items():
         answer = known.platforms[reference]
