@@ -74,11 +74,6 @@ class Composer:
         """The search for values and templates that pin every wanted use."""
         return Search(self._facts(), self._value_index(), self._scan, cache(self._reads_on_lines), cache(self._reads))
 
-    def may_vary(self) -> frozenset[str]:
-        """The sources that may differ from render to render: those that make something random, although its results are fixed. They
-        stay random where a helper gets nothing to count its calls in."""
-        return self.varying.unfixed | self.varying.sources_of(self._hints.using_results)
-
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried and rejected."""
         from helmpin.plan.value_probe import Probed, ValueProbe

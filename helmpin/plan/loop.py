@@ -78,7 +78,7 @@ def make_plan(
     composer = _composer(rendered, uses, known, hints)
     with ended(start_again(rendered, composer.varying.unfixed)) as again:
         refuse_chance(rendered, again, settings.allow_unpinned)
-    noise = Noise(rendered, known.wanted.values(), composer.may_vary())
+    noise = Noise(rendered, known.wanted.values(), composer.varying.unfixed)
     created = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
     outcomes = Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
     tried, outcomes = _found(composer, noise, outcomes, values_only=values_only)

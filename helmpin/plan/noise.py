@@ -12,8 +12,8 @@ from helmpin.render.diff import Comparison, compare, noise
 from helmpin.render.differences import Leaf, readable
 from helmpin.render.output import Render
 
-MOST_RENDERS = 4
-"""The most further plain renders of a chart whose templates make something random: of few results, several may be equal."""
+MOST_RENDERS = 3
+"""The most further plain renders of a chart whose templates make something random: two samples can be equal by chance."""
 
 
 class Noise:

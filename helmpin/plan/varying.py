@@ -35,19 +35,19 @@ class Varying:
     @cached_property
     def unfixed(self) -> frozenset[str]:
         """The sources that may make something random, or list a map in any order, in spite of fixed results."""
-        return self.sources_of(self._unfixed_paths)
+        return self._sources_of(self._unfixed_paths)
 
     @cached_property
     def unordered(self) -> frozenset[str]:
         """The sources that may list a map in any order when the chart is deployed."""
         files = self._base.template_files()
-        return self.sources_of(nondeterminism.may_be_in_any_order(files, tpl=self._evaluates_random_text))
+        return self._sources_of(nondeterminism.may_be_in_any_order(files, tpl=self._evaluates_random_text))
 
     def when_deployed(self) -> bool:
         """Whether a template may print something else when the chart is deployed."""
         return self._compared is not self._base or bool(self._unfixed_paths)
 
-    def sources_of(self, paths: Collection[str]) -> frozenset[str]:
+    def _sources_of(self, paths: Collection[str]) -> frozenset[str]:
         """The sources that these template files may be; none after a post-renderer, which may have moved what they print."""
         if not paths or self._rendered.renderer.post_renderer:
             return frozenset()
