@@ -119,6 +119,9 @@ class TestMoved:
         in_cluster.helm("install", "app", app.chart, *silent)
         there = app._replace(machine=in_cluster)
         assert len(outdated(there, "--registry-timeout", "2s", status=5)["unanswered"]) == 1
+        kube.revision(in_cluster, "app", 1).spoil()
+        spoilt = in_cluster.pin("outdated", "app")
+        assert (spoilt.status, spoilt.stderr.count("Not read: ")) == (1, 1)
 
     def test_a_finding_of_an_audit_that_fails_only_when_asked(self, app: App) -> None:
         first, second = app.push("A"), app.push("B")

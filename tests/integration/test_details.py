@@ -110,6 +110,7 @@ def test_versions_that_have_the_digest_today(
     push(server, "latest", "1.27", "v1.27.3", version="1.27.3")
     assert "suggestion" not in image(machine, chart)
     assert image(machine, chart, "--suggest")["suggestion"] == "v1.27.3"
+    assert image(machine, chart, "--suggest", "--mutable-tag", "v1.*")["suggestion"] is None
     push(server, "latest", version="")  # it says nothing of itself, and no version has its digest
     assert image(machine, chart, "--suggest")["suggestion"] is None
     push(server, "latest", "1.28.0-rc.1", "1.28.0", platforms=("linux/amd64",), version="")
@@ -137,6 +138,8 @@ def test_lint_suggests(workstation: Workstation, server: Server, chart: Path, tm
     done = machine.pin("lint", chart, "--suggest", "-o", "json")
     assert done.status == 3
     assert json.loads(done.stdout)[0]["suggestion"] == "1.27.3"
+    done = machine.pin("lint", chart, "--suggest", "-o", "json", "--mutable-tag", "1.27.*")
+    assert "1.27.3" not in done.stdout
     assert [line for line in asked(server) if "helm-pin/" in line]
     refused = machine.pin("lint", chart, "--registry-timeout", "3s")
     assert (refused.status, "has no effect without --fix or --suggest" in refused.stderr) == (2, True)

@@ -41,6 +41,12 @@ def test_a_chart_that_does_not_render(
     assert asked(workstation, "template", "app", str(tmp_path), *args) == hint
 
 
+def test_a_tag_and_another_version(workstation: Workstation) -> None:
+    """Helm finds that out before it asks anybody."""
+    found = asked(workstation, "pull", "oci://127.0.0.1:9/web:0.1.0", "--version", "0.2.0")
+    assert found == "leave out --version, or the tag after the chart's name"
+
+
 @pytest.mark.parametrize(
     ("file", "text", "hint"),
     [

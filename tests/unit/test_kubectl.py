@@ -273,6 +273,10 @@ def test_advice(why: str, told: str, tmp_path: Path) -> None:
         assert told in advice(why, "shop", {"KUBECONFIG": str(gone), "KUBERNETES_SERVICE_HOST": "10.96.0.1"})
 
 
+def test_advice_about_what_is_in_no_namespace() -> None:
+    assert advice("nodes is forbidden", None) == "check what this account may do: kubectl auth can-i --list"
+
+
 def test_advice_for_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     without_home(monkeypatch)
     assert "there is no kubeconfig (/.kube/config)" in advice("dial tcp: connection refused", "shop", {})

@@ -12,6 +12,7 @@ import pytest
 
 from helmpin import cli, lifeline
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.helm import Helm
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -84,3 +85,18 @@ def test_a_state_that_was_found_out_is_not_added_to_errors(
         raise HelmFailed("helm upgrade failed")
 
     assert _said(monkeypatch, capsys, command) == "Error: helm upgrade failed"
+
+
+@pytest.mark.parametrize(("command", "state"), cli.NOTHING_YET.items())
+def test_a_command_that_is_stopped_before_it_begins(command: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find() -> None:
+        found.append(lifeline.left())
+        raise UsageError("no helm")
+
+    found: list[str] = []
+    monkeypatch.setattr(Helm, "find", find)
+    monkeypatch.setattr(lifeline, "watch_parent", lambda: None)
+    monkeypatch.setattr(lifeline._State, "left", "")
+    with pytest.raises(UsageError):
+        cli.run([command, "web"])
+    assert found == [state]

@@ -133,6 +133,29 @@ def test_a_policy_of_the_settings_file_does_not_exclude_a_lock(
     assert asked == []
 
 
+@pytest.mark.usefixtures("asked")
+def test_an_image_that_is_written_in_two_ways_needs_the_platforms_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [
+        {"metadata": {"name": arch, "labels": {"kubernetes.io/arch": arch, "kubernetes.io/os": "linux"}}}
+        for arch in ("s390x", "amd64")
+    ]
+    monkeypatch.setattr(cluster_nodes, "read_nodes", lambda _: nodes)
+    bare, whole = "t/db:1", "docker.io/t/db:1"
+    text = "".join(
+        pod(image).replace("spec:\n", f"spec:\n  nodeSelector: {{kubernetes.io/arch: {arch}}}\n")
+        for image, arch in ((bare, "s390x"), (whole, "amd64"))
+    )
+    monkeypatch.setattr(registry, "describe", _index_of_all)
+    assert [*told(tmp_path, [NODES], {bare: B, whole: B}, text)] == [bare, whole]
+
+
+def _index_of_all(references: Iterable[Reference], *_: object) -> dict[Reference, Described]:
+    listed = tuple(Platform(name, HELD[name], None) for name in (AMD, GONE))
+    return {reference: Described(reference.digest or "", OCI_INDEX, listed) for reference in references}
+
+
 def test_a_registry_that_does_not_say(tmp_path: Path, asked: Asked) -> None:
     lost, mute = "example.com/lost:1", "example.com/mute:1"
     found = told(tmp_path, [ARM], {lost: A, mute: B})

@@ -113,3 +113,11 @@ def test_what_may_cut_a_digest_off(text: str, cuts: bool) -> None:
         cuts,
         False,
     )
+
+
+def test_helpers_are_read_though_they_do_not_mention_images() -> None:
+    helper = '{{ define "web.ref" }}{{ .Values.web.repo }}:{{ .Values.web.rel }}{{ end }}'
+    manifest = '{{ .Values.far }}\nspec: {{ include "web.ref" . }}'
+    hints = TemplateHints({"templates/_h.tpl": helper, "templates/a.yaml": manifest})
+    assert hints.scan("").beside([("web", "repo")])[0] == [("web", "repo"), ("web", "rel")]
+    assert hints.scan("").after(()) == [] and "far" not in hints.scan("").after(("Values",))
