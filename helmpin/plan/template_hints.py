@@ -14,7 +14,7 @@ from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.plan.value_keys import last_key
 from helmpin.render.actions import TPL
 from helmpin.render.nondeterminism import calling, defined, is_random, used
-from helmpin.render.repeatable import PREFIX, using_results
+from helmpin.render.repeatable import PREFIX, using_results, without_results
 from helmpin.render.shared_maps import changes_shared_map
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ class TemplateHints:
         )
         """Whether one of them may change a map that other templates get."""
         self.unfixed = calling(files if compared is None else compared, _evaluates_random_string)
-        """The templates that make something random in a string that `tpl` evaluates, in spite of fixed results."""
+        """The templates that make something random in spite of fixed results: in a string that `tpl` evaluates, or in a named
+        template that gets none of helm's objects."""
+        if self.using_results and compared:
+            self.unfixed |= without_results(compared)
         self._keys: dict[str, set[str]] = {}
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
 from helmpin.render.actions import STRING, TPL, actions, any_matches
@@ -51,8 +51,21 @@ def may_be_in_any_order(files: Mapping[str, str], *, tpl: bool = False) -> set[s
 def calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
     """The files (path → text) that call something, themselves or by a named template."""
     own = {path for path, text in files.items() if calls(text)}
-    if not own:
-        return set()
+    found = _names(files, own, calls) if own else set()
+    return {
+        path
+        for path, text in files.items()
+        if path in own or (found and (found & used(text) or _USED_BY_ANY_NAME.search(text)))
+    }
+
+
+def names_calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
+    """The named templates in the files (path → text) that call something, themselves or by another one."""
+    return _names(files, {path for path, text in files.items() if calls(text)}, calls)
+
+
+def _names(files: Mapping[str, str], own: Collection[str], calls: Callable[[str], bool]) -> set[str]:
+    """own: the files of which some text calls it."""
     uses: dict[str, set[str]] = {}
     found: set[str] = set()
     by_any_name: set[str] = set()
@@ -66,11 +79,7 @@ def calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
     found |= by_any_name if found else set()
     while more := {name for name, names in uses.items() if name not in found and names & found}:
         found |= more
-    return {
-        path
-        for path, text in files.items()
-        if path in own or (found and (found & used(text) or _USED_BY_ANY_NAME.search(text)))
-    }
+    return found
 
 
 def is_random(text: str) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.chart import OWN_FOLDER
 from helmpin.render.actions import STRING, actions
-from helmpin.render.nondeterminism import calling, lists_in_any_order, may_be_called
+from helmpin.render.nondeterminism import calling, lists_in_any_order, may_be_called, names_calling, used
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -194,6 +194,10 @@ _DEFINES = {
 argument of another type: what helm deploys would fail, too."""
 _WORD = re.compile(rf"{STRING.pattern}|'(?:\\.|[^'\\])*'|[.$\w]+|[()|]")
 """What matters in the code of an action. A field (`.now`) and a variable (`$now`) are one word with what stands before."""
+_USE = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
+_VALUE = re.compile(rf"{STRING.pattern}|\$?\.(?:Values|Chart|Release|Capabilities|Files)\b[\w.]*")
+"""What an argument can hold besides helm's objects. Whether a variable or another field has these, its text does not show."""
+_MAY_HOLD_OBJECTS = re.compile(r"[.$]")
 _ANY = re.compile(rf"(?:{'|'.join([*_CALLS, 'now'])})\b")
 
 
@@ -222,6 +226,32 @@ def using_results(compared: Mapping[str, str]) -> set[str]:
     """Those template files (path → text) of a chart that repeatable() gave which use a fixed result, themselves or by a named
     template; the time does not count."""
     return calling(compared, lambda text: PREFIX in text)  # the quotes before it may be escaped, in a string for `tpl`
+
+
+def without_results(compared: Mapping[str, str]) -> set[str]:
+    """Those whose results stay random: they use, themselves or by a named template, one that gets none of helm's objects."""
+    files = own_files(compared)
+    random = names_calling(files, lambda text: PREFIX in text)
+    return calling(files, lambda text: _gives_no_object(text, random)) if random else set()
+
+
+def _gives_no_object(text: str, names: set[str]) -> bool:
+    """Whether a template uses one of these named templates without giving it helm's objects, as far as its text shows."""
+    return not names.isdisjoint(used(text)) and any(
+        use[1] in names and not _MAY_HOLD_OBJECTS.search(_VALUE.sub("", _argument(action.code[use.end() :])))
+        for action in actions(text)
+        for use in _USE.finditer(action.code)
+    )
+
+
+def _argument(code: str) -> str:
+    """The code up to the end of the command (text/template, Pipelines)."""
+    depth = 0
+    for word in _WORD.finditer(code):
+        depth += (word[0] == "(") - (word[0] == ")")
+        if depth < 0 or (depth == 0 and word[0] == "|"):
+            return code[: word.start()]
+    return code
 
 
 def _defines(other: str) -> str:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from helmpin.render.nondeterminism import is_random
-from helmpin.render.repeatable import changed_files, using_results
+from helmpin.render.repeatable import FILE, changed_files, using_results, without_results
 
 
 def changed(code: str) -> str:
@@ -96,6 +96,32 @@ def test_the_files_that_use_a_fixed_result() -> None:
         "e": "{{ include (print $.Template.BasePath `/b`) . | sha256sum }}",
     }
     assert using_results({**files, **changed_files(files)}) == {"_h.tpl", "a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "stays_random"),
+    [
+        (".", False),
+        ("$", False),
+        ('(dict "root" $ "length" 3)', False),
+        ("(list .context 3)", False),
+        ("$found", False),
+        ("(list 3)", True),
+        ("(list .Values.length $.Values.least)", True),
+        ('"a.b$c" | quote', True),
+        ('(list .Release.Name) | printf "%s" .', True),
+        ("", True),
+    ],
+)
+def test_a_named_template_that_gets_none_of_helms_objects(argument: str, stays_random: bool) -> None:
+    files = {
+        "_h.tpl": '{{ define "word" }}{{ randAlpha 3 }}{{ end }}{{ define "words" }}{{ include "word" . }}{{ end }}',
+        "a": f'{{{{ printf "%s" (include "words" {argument}) }}}} {{{{ .Values.a }}}}',
+        "b": '{{ include "words" . }}{{ randAlpha 3 }}',
+        "c": '{{ define "of c" }}{{ template "a word" 3 }}{{ end }}',
+    }
+    compared = {**files, **changed_files(files), FILE: "{{ include `helm-pin: hash` (list 1) }}"}
+    assert without_results(compared) == ({"a"} if stays_random else set())
 
 
 def test_only_actions_change() -> None:
