@@ -302,8 +302,8 @@ class TestALock:
 
     def test_how_to_add_what_it_lacks(self, bench: Bench) -> None:
         bench.settings = bench.settings._replace(also=("Fleet:x",), allow_unpinned=("a b",))
-        bench.prepared(switch("--password", "hunter2"), switch("--version", "1.2"), release="shop")
-        assert bench.lock and bench.lock.hint
+        bench.prepared(switch("--password", "hunter2"), switch("--install"), switch("--version", "1.2"), release="shop")
+        assert bench.lock and bench.lock.hint  # lock itself adds --install
         assert bench.lock.hint() == (
             "add it: helm pin lock shop ./app --version 1.2 --no-cluster --also=Fleet:x '--allow-unpinned=a b' "
             f"--file {bench.folder}/lock.yaml --keep (with your --password)"
