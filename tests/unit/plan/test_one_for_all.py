@@ -26,15 +26,17 @@ def use(name: str, nth: int) -> ImageUse:
 USES = {"web": (use("web", 0), use("web", 1)), "db": (use("db", 2), use("db", 3))}
 
 
+DIGESTS = {"web": A, "db": B}
+FACTS = {
+    name: [Facts(use=u, origin=u, digest=DIGESTS[name], is_literal=False, in_template=lambda: True) for u in uses]
+    for name, uses in USES.items()
+}
+
+
 def divided(*names: str) -> OneForAll:
     """After a search in which the digest key of these images pins their first use, and the template their second."""
-    digests = {"web": A, "db": B}
-    keys = {name: (Setting((name, "digest"), digests[name]),) for name in names}
-    facts = [
-        Facts(use=u, origin=u, digest=digests[name], is_literal=False, in_template=lambda: True)
-        for name in names
-        for u in USES[name]
-    ]
+    keys = {name: (Setting((name, "digest"), DIGESTS[name]),) for name in names}
+    facts = [fact for name in names for fact in FACTS[name]]
     result = Attempt(
         settings=tuple(setting for some in keys.values() for setting in some),
         by_template=frozenset(USES[name][1].key for name in names),
@@ -79,6 +81,18 @@ def test_each_on_its_own_where_one_is_wrong() -> None:
     assert shown(last) == {"web.digest": A, "db.tag": f"1@{B}"} and last is not None
     found.learn(last, RIGHT)
     assert found.result is last and found.next() is None
+
+
+def test_a_use_that_is_not_pinned_or_that_a_template_spells_out_does_not_count() -> None:
+    for change in (
+        lambda fact: fact._replace(is_literal=True),
+        lambda fact: fact._replace(use=use("web", 9)),  # which has failed
+    ):
+        found = divided("web")
+        facts = [*FACTS["web"][:1], change(FACTS["web"][1])]
+        pinned = found.result.by_template | {use("web", 9).key}
+        result = found.result._replace(failed={use("web", 9).key: "why"}, by_template=pinned)
+        assert OneForAll(result, facts, ValueIndex(VALUES), lambda _: TemplateScan([""])).next() is None
 
 
 def test_nothing_where_no_image_is_divided() -> None:

@@ -86,6 +86,11 @@ ACTIONS = [
         ('{{ dig "a" .Chart.AppVersion .Values.c.d }}', "{{ .Values.c.d.a | default .Chart.AppVersion }}"),
         ('{{ dig "a-b" "1" .Values.c }}', '{{ dig "a-b" "1" .Values.c }}'),
         ('{{ get .Values.c "a" }}', "{{ .Values.c.a }}"),
+        ('{{ with .Values.a }}{{ print .b "c" }}{{ end }}', '{{ with .Values.a }}{{ print .Values.a.b "c" }}{{ end }}'),
+        (
+            "{{ with .Values.a }}{{ with .b }}{{ end }}{{ else }}{{ .c }}{{ end }}",
+            "{{ with .Values.a }}{{ with .Values.a.b }}{{ end }}{{ else }}{{ .c }}{{ end }}",
+        ),
         ("{{/* {{ with .Values.a */}}{{ .tag }}", "{{/* {{ with .Values.a */}}{{ .tag }}"),
         ("{{ end }}{{ with .Values.a }}{{ .b }}", "{{ end }}{{ with .Values.a }}{{ .Values.a.b }}"),
     ],
