@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from helmpin import kube_yaml
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image import find
 from helmpin.image.hints import LET_THROUGH, allow_flag
-from helmpin.image.manifest import kind_and_name
+from helmpin.image.manifest import Document, kind_and_name, may_have_images, read
 from helmpin.image.reference import split
 from helmpin.output import count
 from helmpin.policy import is_allowed
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from helmpin.plan.task import Task
 
 _KIND = "CustomResourceDefinition"
-_IS_CRD = re.compile(rf"""^kind:[ \t]*["']?{_KIND}["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
-"""A document in YAML that is nothing but a CRD. It may be long, and is not parsed."""
-_SOURCE = re.compile(r"^# Source: (.+/crds/.+?)\r?$", re.MULTILINE)
+_BEGINS_AS_CRD = re.compile(
+    rf"""(?:\s|\#.*\n)*apiVersion:[ \t]*["']?[\w./]+["']?[ \t\r]*\nkind:[ \t]*["']?{_KIND}["']?[ \t\r]*(?:\n|\Z)"""
+)
+_MAY_SAY_KIND_AGAIN = re.compile(r"""(?m)^(?:kind\b|[^\w\s#])""")
+"""A key at the top that is `kind`, or may be, as with escapes."""
 
 
 def refuse_workloads(task: Task, chart: Chart, settings: Settings) -> None:
@@ -63,14 +66,24 @@ def _installed(task: Task, chart: Chart, files: Mapping[str, str]) -> set[str]:
         printed = task.helm.run(renderer.arguments(chart, post_render=False))
     except HelmFailed:  # the chart asks the cluster for something
         return {*files}
-    return {path for source in _SOURCE.findall(printed) for path in chart.source_to_paths(source) if path in files}
+    found = set[str]()
+    for source in {document.source for document in read(printed)}:
+        with suppress(Refused):  # the comment of a template, which names no file
+            found |= files.keys() & chart.source_to_paths(source)
+    return found
+
+
+def _is_crd(document: str) -> bool:
+    """Whether a document in YAML is plainly a CRD. Most are, and long: they are not parsed."""
+    begin = _BEGINS_AS_CRD.match(document)
+    return begin is not None and not _MAY_SAY_KIND_AGAIN.search(document, begin.end())
 
 
 def _others_than_crds(path: str, text: str) -> Iterator[Any]:
     """The objects in a file of crds/ that are no CRDs. Raises HelmFailed."""
     documents = f"\n{text}".split("\n---")
     for number, document in enumerate(documents, 1 if documents[0].strip() else 0):
-        if "image" in document and not _IS_CRD.search(document):
+        if may_have_images(Document(path, number, document)) and not _is_crd(document):
             where = f"{path}, document {number}"
             for whole in kube_yaml.read_all(document, what="a file in crds/ cannot be read", where=where):
                 items = whole.get("items") if isinstance(whole, dict) else None

@@ -56,6 +56,14 @@ REFUSED = {
     "a workload": {"crds/p.yaml": POD},
     "beside a CRD": {"crds/p.yaml": f"{CRD}---\n{POD}"},
     "whose text names the kind": {"crds/p.yaml": TEXT},
+    "whose name spans lines, one of which names the kind": {
+        "crds/p.yaml": POD.replace("name: p", 'name: "\nkind: CustomResourceDefinition\n"')
+    },
+    "that is a CRD first, and then is not": {
+        "crds/p.yaml": f'{CRD.partition("spec")[0]}"k\\x69nd": Pod\nspec{POD.partition("spec")[2]}'
+    },
+    "with escapes": {"crds/p.yaml": POD.replace("image", '"im\\x61ge"')},
+    "with an alias": {"crds/p.yaml": POD.replace("name: p", "name: &i image").replace("image: 'b", "*i : 'b")},
     "in a list": {"crds/p.yaml": f"apiVersion: v1\nkind: List\nitems:\n{ITEMS}"},
     "in a list in JSON": {
         "crds/p.json": json.dumps(
@@ -72,6 +80,13 @@ DEPENDENCY = "dependencies: [{name: unused, version: 1.0.0, repository: '', cond
 ACCEPTED = {
     "a CRD": {"crds/c.yaml": CRD},
     "a CRD in JSON": {"crds/c.json": JSON_CRD},
+    "a CRD that begins otherwise": {
+        "crds/c.yaml": f"# a comment\nkind: CustomResourceDefinition\n{CRD.replace('kind: Cus', 'x: Cus')}"
+    },
+    "what a comment takes for a file": {
+        "charts/unused/crds/p.yaml": POD,
+        "templates/a.yaml": f"# Source: web/charts/other/crds/p.yaml\n{POD}",
+    },
     "an image with a digest": {"crds/p.yaml": POD.replace("busybox:1", f"busybox@sha256:{'a' * 64}")},
     "of a subchart that is switched off": {"charts/unused/crds/p.yaml": POD},
     "of such a subchart, and no YAML": {"charts/unused/crds/p.yaml": "{{- if .Values.x }}\nimage: {{ .Values.y }}\n"},
