@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from helmpin.chart.archive import Budget, File, pack, unpack
 from helmpin.errors import HelmFailed, Refused
+from helmpin.shapes import as_go_writes, text_of
 
 _FIELDS = {name.lower(): name for name in ("name", "version", "appVersion", "annotations", "dependencies", "alias")}
 """The fields that are read here, as helm finds them: encoding/json ignores the case of a key."""
@@ -201,8 +203,16 @@ class Tree:
 
 
 def scalar(value: object) -> str:
-    """A scalar of Chart.yaml as helm reads it into a string: `alias: y` is `true`."""
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    """A scalar of Chart.yaml as helm reads it into a string: `alias: y` is `true`, and `version: 1.0` is `1`. It takes a number for
+    one of 32 bits (sigs.k8s.io/yaml, convertToJSONableObject)."""
+    if not isinstance(value, float):
+        return text_of(value)
+    from struct import pack
+
+    with suppress(OverflowError):  # more than 32 bits hold
+        forms = (f"{value:.{digits}e}" for digits in range(9))
+        return as_go_writes(next(form for form in forms if pack("f", float(form)) == pack("f", value)))
+    return text_of(value)
 
 
 def _called(dependency: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.outside_pods import OPERATORS, ExtraImageRules
 from helmpin.named_tuple import NamedTuple
-from helmpin.shapes import mapping
+from helmpin.shapes import mapping, text_of
 
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 """What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
@@ -258,7 +258,7 @@ def _is_test(item: Any) -> bool:
 def kind_and_name(item: Any) -> tuple[str, str]:
     """(kind, name) of an object, each '' where it is missing."""
     kind, name = (item.get("kind"), _metadata(item).get("name")) if isinstance(item, dict) else ("", "")
-    return str(kind or ""), _as_json(name)
+    return str(kind or ""), text_of(name)
 
 
 def _name(document: Document, index: int, item: Any) -> str:
@@ -269,11 +269,7 @@ def _name(document: Document, index: int, item: Any) -> str:
     for path in (("items", index, "metadata", "name"), ("metadata", "name")):  # of a List, or alone
         if found := yaml_position.span(document.text, path):
             return document.text[found.start : found.end]
-    return _as_json(name)
-
-
-def _as_json(name: Any) -> str:
-    return "" if name is None else str(name).lower() if isinstance(name, bool) else str(name)
+    return text_of(name)
 
 
 def _metadata(item: Any) -> dict[Any, Any]:

@@ -15,8 +15,9 @@ from helmpin.lint.wanted import Wanted, note_on_digest, note_on_tag, placed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.template_scan import is_literal
-from helmpin.plan.value_index import leaves, text_of
+from helmpin.plan.value_index import leaves
 from helmpin.plan.value_keys import last_key
+from helmpin.shapes import text_of
 
 _OWN_TAG = re.compile(r"(?:image[-_]?)?(?:tag|version)$", re.IGNORECASE)
 """The key of a tag, in a map of one image."""

@@ -17,10 +17,11 @@ from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copi
 from helmpin.lint.values_files import ValuesFile
 from helmpin.plan import render_failure
 from helmpin.plan.candidates import anchors, holding, in_scope
-from helmpin.plan.value_index import ValueIndex, scope_of, text_of
+from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.render.actions import actions
 from helmpin.render.output import Render
+from helmpin.shapes import text_of
 from helmpin.yaml_position import span
 
 _PRINTS = re.compile(r"\b(?:tpl|toYaml)\b|\.Files\b")

@@ -15,9 +15,9 @@ from helmpin.chart.setargs import Setting, ValuePath, as_tree, lookup
 from helmpin.chart.stage import Chart
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.value_index import text_of
 from helmpin.render.actions import actions
 from helmpin.render.output import Render
+from helmpin.shapes import text_of
 from helmpin.yaml_position import Span, span
 
 IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:(?!=)""")

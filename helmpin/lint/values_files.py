@@ -12,8 +12,8 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.lint.finding import inside, path_here
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.value_index import text_of
 from helmpin.render.values import ValuesInput, values_flag
+from helmpin.shapes import text_of
 
 
 class ValuesFile(NamedTuple):

@@ -9,8 +9,8 @@ from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.lint.edit import CannotEdit, depth_of
 from helmpin.lint.values_files import ValuesFile
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.value_index import text_of
 from helmpin.plan.value_keys import PART_KEY
+from helmpin.shapes import text_of
 from helmpin.yaml_position import span
 
 

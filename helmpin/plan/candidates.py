@@ -16,7 +16,7 @@ from helmpin.image.reference import pinned_form, split
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.spelled_out import EACH
 from helmpin.plan.template_scan import TemplateScan
-from helmpin.plan.value_index import ValueIndex, is_seen, is_template, text_of
+from helmpin.plan.value_index import ValueIndex, is_seen, is_template
 from helmpin.plan.value_keys import (
     DIGEST_KEY,
     IMAGE_KEY,
@@ -28,6 +28,7 @@ from helmpin.plan.value_keys import (
     last_key,
     stem,
 )
+from helmpin.shapes import text_of
 
 MOST_IN_TEMPLATE = 2
 """How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""

@@ -21,8 +21,9 @@ from helmpin.plan.images import Problem, references_of
 from helmpin.plan.jobs import JobFollower, KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.value_hints import naming_numbers
-from helmpin.plan.value_index import leaves, text_of
+from helmpin.plan.value_index import leaves
 from helmpin.registry import RegistryError, Resolved
+from helmpin.shapes import text_of
 
 
 class ResolvedImages(NamedTuple):

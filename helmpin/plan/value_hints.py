@@ -8,8 +8,9 @@ from typing import Any
 from helmpin.chart.setargs import ValuePath, dotted_key
 from helmpin.image.hints import invalid_hint, is_valid
 from helmpin.image.reference import split
-from helmpin.plan.value_index import leaves, text_of
+from helmpin.plan.value_index import leaves
 from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY
+from helmpin.shapes import text_of
 
 _IS_READ = "the value is read as"
 
@@ -37,18 +38,10 @@ def naming_numbers(hint: str, image: str, values: Any) -> str:
         dotted_key(path)
         for path, value in leaves(values)
         if isinstance(value, (int, float))
-        for text in {text_of(value), _with_exponent(value)}
+        for text in {text_of(value), text_of(float(value))}
         if text in (tag, image) or f"={text})" in image
     ]
     return hint.replace("the value", " or ".join(found[:3]), 1) if found else hint
-
-
-def _with_exponent(number: float) -> str:
-    """A number as Go prints a float64 of a million or more (strconv, FormatFloat 'g'): 2.0240101e+07."""
-    from decimal import Decimal
-
-    digits, _, exponent = f"{Decimal(repr(float(number))).normalize():e}".partition("e")
-    return f"{digits}e{int(exponent):+03d}"
 
 
 def hint_on_empty_values(image: str, values: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
 from helmpin.plan.value_keys import NAME_KEY, TAG_KEY, last_key, names_tag
+from helmpin.shapes import text_of
 
 
 class ValueIndex:
@@ -161,17 +162,6 @@ def inside(path: ValuePath, scope: tuple[str, ...]) -> ValuePath | None:
 def is_seen(path: ValuePath, scope: tuple[str, ...]) -> bool:
     """Whether the templates of a chart can see a value."""
     return inside(path, scope) is not None
-
-
-def text_of(value: Any) -> str:
-    """A scalar as a template prints it (Go's formatting of what JSON can hold)."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return str(value)
 
 
 def is_template(value: Any) -> bool:

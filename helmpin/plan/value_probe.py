@@ -27,10 +27,11 @@ from helmpin.plan import render_failure
 from helmpin.plan.attempt import NOTHING, Attempt, Facts
 from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.tried import Tried
-from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template, scope_of, text_of
+from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template, scope_of
 from helmpin.plan.value_keys import DIGEST_KEY, REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
+from helmpin.shapes import text_of
 
 MOST_MARKS = 60
 """The most values with a mark in one render: a wrong one may keep a chart from rendering."""

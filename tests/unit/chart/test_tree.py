@@ -55,7 +55,18 @@ def test_keys_in_another_case() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alias", "called"), [("y", "true"), ("no", "false"), ("12", "12"), ('"y"', "y"), ("''", "sub"), ("~", "sub")]
+    ("alias", "called"),
+    [
+        ("y", "true"),
+        ("no", "false"),
+        ("12", "12"),
+        ('"y"', "y"),
+        ("''", "sub"),
+        ("~", "sub"),
+        ("1.0", "1"),
+        ("1e3", "1000"),
+        ("12345678.5", "1.2345678e+07"),
+    ],
 )
 def test_an_alias_is_what_helm_reads_into_a_string(alias: str, called: str) -> None:
     found = tree(chart("top", more=f"dependencies: [{{name: sub, version: 1.0.0, alias: {alias}}}]\n"), packed("sub"))

@@ -18,8 +18,8 @@ from helmpin.image.manifest import ImageUse
 from helmpin.lint.finding import Location
 from helmpin.lint.locate import MOST_PATHS, empty_tag_beside, locate, value_location
 from helmpin.lint.values_files import ValuesFile
-from helmpin.plan.value_index import text_of
 from helmpin.render.output import Render, parse
+from helmpin.shapes import text_of
 from tests.support.plans import chart
 from tests.support.renders import POD, document
 

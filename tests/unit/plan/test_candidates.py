@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from helmpin.chart.setargs import Setting, lookup, reaches
 from helmpin.plan.candidates import Anchor, anchors, by_any_key, candidates, holding, in_scope
 from helmpin.plan.template_scan import TemplateScan
-from helmpin.plan.value_index import ValueIndex, text_of
+from helmpin.plan.value_index import ValueIndex
+from helmpin.shapes import text_of
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"

@@ -6,15 +6,7 @@ import time
 
 import pytest
 
-from helmpin.plan.value_index import ValueIndex, is_seen, scope_of, text_of
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), (True, "true"), (8, "8"), (1.1, "1.1"), (2.0, "2"), ("x", "x"), (False, "false"), (1e21, "1e+21")],
-)
-def test_text_of(value: object, text: str) -> None:
-    assert text_of(value) == text
+from helmpin.plan.value_index import ValueIndex, is_seen, scope_of
 
 
 @pytest.mark.parametrize(
