@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from helmpin import lifeline
-from helmpin.env import temporary_folder
 from helmpin.errors import UsageError
 from helmpin.named_tuple import NamedTuple
+from helmpin.private import Folder
 from helmpin.process import ending, kill_group
 
 PLACE = "{}"
@@ -188,11 +188,10 @@ class _Running:
         self._stopped = False
 
     def run(self, words: Sequence[str], seconds: float) -> tuple[int | None, bytes]:
-        """The exit status (None after the time limit), and the end of the output. Raises OSError."""
-        from tempfile import TemporaryFile
-
+        """The exit status (None after the time limit), and the end of the output. Raises OSError, and OperationFailed where no
+        temporary file can be written."""
         # a file: sh stops reading a pipe two seconds after the program has ended
-        with TemporaryFile(dir=temporary_folder()) as printed:
+        with Folder() as folder, (folder / "output").open("w+b") as printed:
             status = self._run(words, seconds, printed)
             size = os.fstat(printed.fileno()).st_size
             return status, os.pread(printed.fileno(), _MOST_BYTES, max(0, size - _MOST_BYTES))

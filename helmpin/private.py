@@ -84,7 +84,7 @@ def sweep() -> None:
     """Remove the folders of this user's runs that were killed."""
     with suppress(OSError), os.scandir(places()[0]) as entries:
         for entry in entries:
-            if entry.name.startswith(PREFIX) and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+            if entry.name.startswith(PREFIX):
                 _sweep(Path(entry.path))
 
 
@@ -92,6 +92,8 @@ def _sweep(folder: Path) -> None:
     with suppress(OSError):
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
+            if os.fstat(directory).st_uid != os.geteuid():
+                return
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a run that lives holds it
             shutil.rmtree(folder, ignore_errors=True)
         finally:
@@ -120,9 +122,10 @@ def _make_in(place: Path) -> Path | None:
     lifeline.remove_if_killed(folder)
     try:
         folder.mkdir(mode=0o700)
-        _made[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        with suppress(OSError):  # a file system without locks: nothing is swept there
-            fcntl.flock(_made[folder], fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):  # swept
+            _made[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            with suppress(OSError):  # a file system without locks: nothing is swept there
+                fcntl.flock(_made[folder], fcntl.LOCK_EX)
     except OSError:
         _remove(folder)
         raise

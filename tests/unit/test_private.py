@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helmpin import lifeline
-from helmpin.private import Folder
+from helmpin.private import PREFIX, Folder, sweep
 from tests.support.workstation import CHECKOUT
 
 FULL = """\
@@ -30,6 +31,34 @@ except OSError:
     folder.remove()
 os._exit(0)
 """
+
+
+def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same place."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    opened, real = list[str](), os.open
+
+    def swept_once(path: str | Path, *how: int) -> int:
+        opened.append(str(path))
+        if len(opened) == 1:
+            Path(path).rmdir()
+        return real(path, *how)
+
+    monkeypatch.setattr(os, "open", swept_once)
+    with Folder() as folder:
+        assert folder.parent == tmp_path and str(folder) == opened[1] != opened[0]
+
+
+def test_a_sweep_goes_on_after_what_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name in "abcd":
+        (tmp_path / f"{PREFIX}{name}").mkdir()
+    (tmp_path / f"{PREFIX}b0").write_text("x")
+    (tmp_path / f"{PREFIX}c0").symlink_to("/nowhere")
+    sweep()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{PREFIX}b0", f"{PREFIX}c0"]
 
 
 def test_a_folder_goes_even_where_no_more_files_can_be_opened(tmp_path: Path) -> None:
