@@ -14,7 +14,7 @@ import re
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,9 +51,9 @@ class Budget:
         self.files -= 1
         if self.bytes < 0 or self.files < 0:
             raise HelmFailed(
-                f"the chart is larger than {MAX_BYTES >> 20} MiB or has more than {MAX_FILES} files",
+                "the chart is larger than helm-pin reads",
                 where=self.chart,
-                why="helm does not load such a chart",
+                why=f"it reads at most {MAX_BYTES >> 20} MiB and {MAX_FILES:,} files",
                 hint="exclude what the chart does not need with .helmignore",
             )
 
@@ -130,17 +130,18 @@ def _header(path: str, size: int, modified: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def read_directory(top: Path, budget: Budget) -> dict[str, File]:
+def read_directory(top: Path, budget: Budget, is_helm3: Callable[[], bool]) -> dict[str, File]:
     """The files of a chart directory that helm loads, by their path in it: .helmignore applies, links are followed.
 
-    Raises HelmFailed for what helm's loader refuses too, and for names that no archive can carry.
+    is_helm3: as helmignore.parse() takes it. Raises HelmFailed for what helm's loader refuses too, and for names that no archive
+    can carry.
     """
     files: dict[str, File] = {}
     try:
         try:
-            rules = helmignore.parse((top / ".helmignore").read_bytes().decode(errors="surrogateescape"))
+            rules = helmignore.parse((top / ".helmignore").read_bytes().decode(errors="surrogateescape"), is_helm3)
         except FileNotFoundError:
-            rules = helmignore.parse("")
+            rules = helmignore.parse("", is_helm3)
         _read_into(files, str(top), "", rules, budget)
     except ValueError as error:
         where, hint = str(top / ".helmignore"), "correct the pattern"

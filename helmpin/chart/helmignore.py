@@ -7,39 +7,51 @@ rule with a slash matches the whole path only, and `**` is an error.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from helmpin.named_tuple import NamedTuple
+
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+"""What Go's strings.TrimSpace removes."""
 
 
 class IgnorePattern(NamedTuple):
     """One line of .helmignore."""
 
-    matches: re.Pattern[str]
+    forms: list[re.Pattern[str]]
+    """What it means for the first file that it is tried on, for the second, and so on; the last for all others. Mutable."""
     base_only: bool
     """Match the file's own name, not its path."""
     directory: bool
     negated: bool
 
 
-def parse(text: str) -> list[IgnorePattern]:
-    """The rules of a .helmignore and helm's own last one (dot files in templates/). Raises ValueError."""
-    lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
-    rules = [_rule(line) for line in lines if line and not line.startswith("#")]
-    return [*rules, _rule("templates/.?*")]
+def parse(text: str, is_helm3: Callable[[], bool]) -> list[IgnorePattern]:
+    """The rules of a .helmignore and helm's own last one (dot files in templates/). Raises ValueError.
+
+    is_helm3: says whether Helm 3 reads it, and is asked only if that matters. Of a rule that begins with several slashes, Helm 4
+    removes one; Helm 3 removes one more each time that it tries the rule.
+    """
+    lines = [line.strip(_SPACE) for line in text.removeprefix("\ufeff").split("\n")]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    rules = [_rule(line, is_helm3) for line in lines]
+    return [*rules, _rule("templates/.?*", is_helm3)]
 
 
 def ignored(rules: list[IgnorePattern], path: str, is_directory: bool) -> bool:
     """Whether helm leaves out `path` (relative to the chart, with slashes); of a directory, all that is in it."""
     name = path.rpartition("/")[2]
     for rule in rules:
-        applies = is_directory or not rule.directory
-        matched = applies and rule.matches.fullmatch(name if rule.base_only else path) is not None
+        matched = False
+        if is_directory or not rule.directory:
+            form = rule.forms.pop(0) if len(rule.forms) > 1 else rule.forms[0]
+            matched = form.fullmatch(name if rule.base_only else path) is not None
         if matched != rule.negated:
             return True
     return False
 
 
-def _rule(line: str) -> IgnorePattern:
+def _rule(line: str, is_helm3: Callable[[], bool]) -> IgnorePattern:
     if "**" in line:
         raise ValueError("double-star (**) syntax is not supported")
     try:
@@ -52,7 +64,10 @@ def _rule(line: str) -> IgnorePattern:
     directory = glob.endswith("/")
     glob = glob.removesuffix("/")
     base_only = "/" not in glob
-    return IgnorePattern(pattern(glob.removeprefix("/")), base_only, directory, negated)
+    slashes = len(glob) - len(glob.lstrip("/"))
+    tries = slashes if slashes > 1 and is_helm3() else min(slashes, 1)
+    forms = [pattern(glob[gone:]) for gone in range(min(tries, 1), tries + 1)]
+    return IgnorePattern(forms, base_only, directory, negated)
 
 
 class BadPattern(ValueError):

@@ -274,16 +274,16 @@ def _local(source: ChartSource, helm: ChartHelm, path: Path) -> Tree:
         helm.run(["verify", str(path), *([f"--keyring={keyring}"] if keyring is not None else [])])
     if not path.is_dir():
         return _archive(path, source.chart)
-    tree = _directory(path)
+    tree = _directory(path, helm)
     if source.dependency_update and tree.missing_dependencies():
         helm.watch(["dependency", "update", str(path)])  # in the user's own directory, as helm upgrade does
-        tree = _directory(path)
+        tree = _directory(path, helm)
     return tree
 
 
-def _directory(path: Path) -> Tree:
+def _directory(path: Path, helm: ChartHelm) -> Tree:
     budget = Budget(str(path))
-    return _chart(Tree(read_directory(path, budget), budget), str(path))
+    return _chart(Tree(read_directory(path, budget, lambda: helm.version < (4, 0, 0)), budget), str(path))
 
 
 def _archive(path: Path, name: str) -> Tree:

@@ -136,9 +136,9 @@ def candidates(
 def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     """As `candidates`, whether or not --set can write them.
 
-    Every anchor that matches exactly has its own list, because each may feed other uses of the image. The first list goes on with
-    what else may pin it: first the keys that the values have and those that templates read beside the name, then maps without a
-    name, anchors that match less, and texts that need not be an image.
+    Every anchor that matches exactly has its own list, because each may feed other uses of the image; so has, where none does,
+    every one without another tag. The first list goes on with what else may pin it: first the keys that the values have and those
+    that templates read beside the name, then maps without a name, anchors that match less, and texts that need not be an image.
     """
     found = list(dict.fromkeys(in_scope(list(anchors(sought.image, sought.values)), sought.scope)))
     if own := [anchor for anchor in found if _is_strong(anchor) and _holds_tag(sought, anchor)]:
@@ -150,14 +150,15 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
     weak = [anchor for anchor in by_anchor if anchor not in strong]
     exact = [anchor for anchor in strong if _holds_tag(sought, anchor)]
+    likely = exact or [anchor for anchor in strong if not _Map(sought, anchor).has_another_tag] or strong
     unnamed = [] if exact else list(_unnamed(sought))
     beside = list(_beside(sought, [anchor.path for anchor in found]))
     spare, by_tag = list(_spare(sought, weak)), list(_by_tag(sought))
     if not strong:
         return [_distinct([*spare, *beside, *by_tag, *unnamed])]
-    first, *others = exact or strong
+    first, *others = likely
     known = [each for each in by_anchor[first] if all(_has(sought.values, setting.path) for setting in each.settings)]
-    less = [each for anchor in strong if exact and anchor not in exact for each in by_anchor[anchor]]
+    less = [each for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
     options = _distinct([*known, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere])
     return [options, *(by_anchor[anchor] for anchor in others)]
@@ -262,6 +263,10 @@ class _Map:
         if tag and not own and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
             more = (k for k, v in beside.items() if k not in mine and text_of(v) == tag)
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
+        self.has_another_tag = any(map(text_of, tagged.values())) and not any(
+            map(text_of, map(tagged.get, self.tag_keys))
+        )
+        """Whether a tag is set here, and none of them may be the image's."""
         self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
         read = sought.scan.after(self.parent, key) if _is_strong(anchor) else []

@@ -31,6 +31,7 @@ from helmpin.plan.explain import Explainer
 from helmpin.plan.images import Problem
 from helmpin.plan.jobs import JobFollower, KeptJobs
 from helmpin.plan.noise import Noise
+from helmpin.plan.only_needed import OnlyNeeded
 from helmpin.plan.origins import origins_of
 from helmpin.plan.outcomes import Outcomes
 from helmpin.plan.plan import Plan
@@ -132,6 +133,8 @@ def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only:
     search = composer.search()
     outcomes = outcomes._replace(set_by=search.set_by, explained=explainer.unreachable())
     tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
+    if tried.found and any(each.doubtful for each in search.pinned()):
+        tried = _by_values(tried, OnlyNeeded(tried.attempt, search.pinned()), composer, noise, outcomes)
     if tried.found and tried.attempt.by_template and tried.attempt.strategies:
         tried = _by_values(tried, composer.one_for_all(tried.attempt), composer, noise, outcomes)
     if tried.found and tried.attempt.by_template:
@@ -192,9 +195,13 @@ def _searched(
 
 
 def _by_values(
-    tried: _Tried, search: OneForAll | ValueProbe | ValuesSearch, composer: Composer, noise: Noise, outcomes: Outcomes
+    tried: _Tried,
+    search: OnlyNeeded | OneForAll | ValueProbe | ValuesSearch,
+    composer: Composer,
+    noise: Noise,
+    outcomes: Outcomes,
 ) -> _Tried:
-    """The same with values in place of template pins, as far as a search finds them."""
+    """The same with other values, or with values in place of template pins, as far as a search finds them."""
     wanted = {key: digest for key, digest in outcomes.known.wanted.items() if key not in tried.attempt.failed}
     while attempt := search.next():
         try:

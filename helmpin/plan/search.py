@@ -32,6 +32,7 @@ from helmpin.plan.candidates import Candidate, candidates
 from helmpin.plan.causes import Causes, without_references
 from helmpin.plan.contests import contests, in_anothers_map, losing
 from helmpin.plan.group import Group
+from helmpin.plan.only_needed import Pinned
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.tried import Tried
@@ -164,6 +165,14 @@ class Search:
                 left = list(self._uses())
                 for use in [use for use in left if use.source in changed] or left:
                     self._fail(use, changed.get(use.source, why) or "helm renders something else")
+
+    def pinned(self) -> list[Pinned]:
+        """What values pin in the result."""
+        done = self._by_template | self._failed.keys()
+        return [
+            Pinned(tuple(use.key for use in g.uses if use.key not in done), g.digest, tuple(g.current()))
+            for g in self._active()
+        ]
 
     def unsettled(self) -> Attempt:
         """The end of a search without a result: every remaining use has failed."""

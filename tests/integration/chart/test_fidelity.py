@@ -236,6 +236,7 @@ def test_what_was_given_out_stays(helm: Helm, make_chart: MakeChart) -> None:
 PATTERNS = st.one_of(
     st.text("ab*?/!.[]^-\\", max_size=6),
     st.sampled_from(["*.txt", "a/", "/a", "a/b", "!*.yaml", "[ab]", "[^a]*", "b/*", "\\a", "?", "*"]),
+    st.sampled_from(["//a", "///a", "//a/", "//b/a", "!//a", "!//b/", "//*.txt", "////ab", "//"]),
 )
 PATHS = st.lists(
     st.sampled_from(["a", "b", "aa", "ab", "a.b", "b.txt", ".a", "é", "]", "!a", "^"]), min_size=1, max_size=3

@@ -38,7 +38,7 @@ from helmpin.chart.helmignore import ignored, parse, pattern
     ],
 )
 def test_rules(rules: str, path: str, is_directory: bool, expected: bool) -> None:
-    assert ignored(parse(rules), path, is_directory) is expected
+    assert ignored(parse(rules, bool), path, is_directory) is expected
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_rules(rules: str, path: str, is_directory: bool, expected: bool) -> Non
 )
 def test_what_helm_does_not_take(rule: str) -> None:
     with pytest.raises(ValueError, match=r"double-star|syntax error"):
-        parse(rule)
+        parse(rule, bool)
 
 
 @pytest.mark.parametrize(
@@ -76,5 +76,5 @@ def test_patterns(glob: str, text: str, expected: bool) -> None:
 def test_many_stars_take_no_time(part: str) -> None:
     """A hostile chart would keep a shared renderer busy for hours."""
     began = time.monotonic()
-    assert not ignored(parse(part * 40 + "*b"), "a" * 250, False)
+    assert not ignored(parse(part * 40 + "*b", bool), "a" * 250, False)
     assert time.monotonic() - began < 2
