@@ -15,6 +15,9 @@ from helmpin.plan.value_index import is_seen, scope_of
 from helmpin.render.differences import Difference, readable
 
 
+_START_OF_DIGEST = re.compile(r"(?<=sha256[:._-])[0-9a-f]{4,}|\b[0-9a-f]{7,}\b")
+
+
 class Causes:
     """Finds the groups of a search that may have caused a difference. It changes nothing, and sees the groups as they are now."""
 
@@ -35,11 +38,11 @@ class Causes:
         those that values pin, since a value may reach more than its image; then those that others' images appear with; then those
         whose own image appears with the digest; then those that are not proven."""
         after = readable(difference.after)
-        shown = [g for g in self._groups if g.digest[7:19] in after]
+        shown = [g for g in self._groups if _shows(after, g.digest)]
         active = self._active()
         shown = [g for g in shown if g in active] or shown
         others = without_references(after, shown)
-        shown = [g for g in shown if g.digest[7:19] in others] or shown
+        shown = [g for g in shown if _shows(others, g.digest)] or shown
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
         strangers = [g for g in shown if split(g.image)[0] not in after]
         likely = (strangers if named else []) or named or shown
@@ -100,6 +103,13 @@ class Causes:
             if found := {setting.path for setting in group.settings() if setting.value in text}:
                 return found
         return set()
+
+
+def _shows(text: str, digest: str) -> bool:
+    """Whether a text has a digest, or the start of one, as labels have it: some hexadecimal digits that stand alone, or fewer after
+    the name of the algorithm."""
+    digits = digest.partition(":")[2]
+    return digits[:12] in text or any(digits.startswith(found) for found in _START_OF_DIGEST.findall(text))
 
 
 def _seen(paths: Iterable[ValuePath], source: str) -> set[ValuePath]:
