@@ -33,6 +33,7 @@ _CERTAIN = re.compile(
 )
 """A word that begins with what can hardly be anything but a reference: it has a host, and a tag or a digest. kubernetes.io is for
 labels; Kubernetes' images are at registry.k8s.io. What ends with the effect of a taint is one (`nvidia.com/gpu:NoSchedule`)."""
+_HAS_HOST = re.compile(rf"{_HOST}/")
 _IN_WORD = re.compile(r"[\w./:@-]")
 """A character of a word that may contain a reference. Words with a slash are few, and quickly found."""
 _NO_WORD = re.compile(r"[^\w./:@-]|\Z")
@@ -102,7 +103,10 @@ class ExtraImageRules:
             if not path or path in runs:
                 continue
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
-            found = found or list(_certain(text)) or _by_key(_key(path, place, text), text, is_custom=is_custom)
+            found = found or list(_certain(text))
+            if not found and _is_image_by_key(_key(path, place, text), text, is_custom=is_custom):
+                is_whole = any(split(text)[1:]) or (_HAS_HOST.match(text) and not _has_tag_beside(item, path, text))
+                found = [(text, 0)] if is_whole else []
             here = [p for p in self.patterns if _is_at(p, place, text)]
             if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
                 image = text.rpartition("=")[2]
@@ -189,11 +193,10 @@ def _is_custom(item: Mapping[str, Any]) -> bool:
     return "." in group and not group.endswith(".k8s.io")
 
 
-def _by_key(key: str, text: str, *, is_custom: bool) -> list[tuple[str, int]]:
-    """The reference that a text is by its key, if it has a tag or a digest: one without a host is certain nowhere else."""
+def _is_image_by_key(key: str, text: str, *, is_custom: bool) -> bool:
+    """Whether a text is a reference by its key."""
     is_named = key.startswith("RELATED_IMAGE_") or (is_custom and key.lower() not in _NO_IMAGE and _is_image_key(key))
-    _, tag, digest = split(text)
-    return [(text, 0)] if is_named and (tag or digest) and _is_reference(text) else []
+    return is_named and _is_reference(text)
 
 
 def _certain(text: str) -> Iterator[tuple[str, int]]:

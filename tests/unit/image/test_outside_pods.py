@@ -143,8 +143,12 @@ def test_a_base_image_has_its_tag_in_the_version() -> None:
 
 
 def test_a_custom_resource_says_by_its_keys_what_is_an_image() -> None:
-    """Where it has a tag: `t/image` alone may be anything."""
+    """Where it has a tag, or a host: `t/image` alone may be anything, and a tag beside it may belong to it."""
     assert found(CUSTOM) == {"base:1": False, "t/two:2": False, "t/side:1": False}
+    item = {"apiVersion": "example.com/v1", "kind": "Broker", "spec": {"image": "example.com/t/broker"}}
+    assert found(item) == {"example.com/t/broker": False}
+    assert found({**item, "spec": {**item["spec"], "tag": "1"}}) == {}
+    assert found({**item, "apiVersion": "apps/v1"}) == {}
 
 
 @pytest.mark.parametrize("version", ["v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", ""])
