@@ -72,7 +72,7 @@ class Composer:
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
-        return Search(self._facts(), self._value_index(), self._scan, cache(self._reads_on_lines), cache(self._reads))
+        return Search(self._facts, self._value_index(), self._scan, cache(self._reads_on_lines), cache(self._reads))
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried and rejected."""
@@ -80,7 +80,7 @@ class Composer:
 
         reads, alone = cache(self._reads), self._hints.printed_alone
         probed = []
-        for fact in self._facts():
+        for fact in self._facts:
             if fact.use.key in attempt.by_template and fact.may_be_set:
                 read, folder = reads(fact.origin.source), self._folder(fact.origin.source)
                 keys, cuts = self._hints.keys(folder), self._hints.cut_digests(folder)
@@ -91,19 +91,21 @@ class Composer:
         """The search for a value that pins all uses of an image, where values and templates each pin some."""
         from helmpin.plan.one_for_all import OneForAll
 
-        return OneForAll(attempt, self._facts(), self._value_index(), self._scan)
+        return OneForAll(attempt, self._facts, self._value_index(), self._scan)
 
     def values_search(self, attempt: Attempt) -> ValuesSearch:
         """The search for values that pin what only templates pin in an attempt."""
         from helmpin.plan.values_only import ValuesSearch
 
-        facts = [fact for fact in self._facts() if fact.use.key not in self._fixed]
+        facts = [fact for fact in self._facts if fact.use.key not in self._fixed]
         return ValuesSearch(attempt, facts, self._value_index(), self._scan)
 
     def _value_index(self) -> ValueIndex:
         return ValueIndex(self._values, self._rendered.given, self._rendered.kept)
 
+    @cached_property
     def _facts(self) -> list[Facts]:
+        """What is known about each use."""
         facts = []
         for key, use in self.uses.items():
             origin = self.origins.get(key)

@@ -76,6 +76,7 @@ class TemplateHints:
         if self.using_results and compared:
             self.unfixed |= without_results(compared)
         self._keys: dict[str, set[str]] = {}
+        self._cuts: dict[str, bool] = {}
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)
@@ -103,7 +104,9 @@ class TemplateHints:
 
     def cut_digests(self, folder: str) -> bool:
         """Whether a template of the chart in a folder, or of its subcharts, may cut the digest off a tag or a reference."""
-        return any(map(_CUTS_DIGEST.search, self._texts(folder)))
+        if folder not in self._cuts:
+            self._cuts[folder] = any(map(_CUTS_DIGEST.search, self._texts(folder)))
+        return self._cuts[folder]
 
     def _texts(self, folder: str) -> Iterator[str]:
         return (text for name, text in self.files.items() if name.startswith(folder))

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from helmpin.chart import OWN_FOLDER
 from helmpin.image.manifest import Document, ImageUse, document_name, group_by_turn
@@ -117,13 +119,14 @@ def _document_key(kind: str, hook: str | None, turn: int) -> str:
 def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None:
     """(the token at the leaf of `use`, its number among equal tokens of the document)."""
     path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
-    tokens = list(_numbered(document.text))
+    tokens = _numbered(document.text)
     for prefix in (path, ("items", use.nth, *path)):
         at = span(document.text, prefix)
         if at is None:
             continue
-        inside = [(t, n) for t, n in tokens if at.start <= t.start() and t.end() <= at.end]
-        found = [(t[0], n) for t, n in inside if (t[0].startswith("*") if at.is_alias else t[0] == use.image)]
+        inside = tokens[bisect_left(tokens, (at.start,)) : bisect_left(tokens, (at.end,))]
+        alone = [(t, n) for start, t, n in inside if start + len(t) <= at.end]
+        found = [(t, n) for t, n in alone if (t.startswith("*") if at.is_alias else t == use.image)]
         if len(found) > nth:
             return found[nth]
     return None
@@ -135,19 +138,23 @@ def _end(document: Document, use: ImageUse) -> tuple[str, int] | None:
     at = span(document.text, use.path) or span(document.text, ("items", use.nth, *use.path))
     if at is None:
         return None
-    for token, number in _numbered(document.text):
-        is_inside = at.start <= token.start() and token.end() <= at.end
-        if is_inside and document.text[token.end() : at.end] in ("", '"', "'"):
-            return token[0], number
+    for start, token, number in _numbered(document.text):
+        end = start + len(token)
+        if at.start <= start and end <= at.end and document.text[end : at.end] in ("", '"', "'"):
+            return token, number
     return None
 
 
-def _numbered(text: str) -> Iterator[tuple[re.Match[str], int]]:
-    """The tokens of a text, each with its number among equal ones."""
+@lru_cache(maxsize=4)
+def _numbered(text: str) -> list[tuple[int, str, int]]:
+    """The tokens of a text: (where it starts, the token, its number among equal ones). Cached, because a text may have many
+    images."""
     counts: Counter[str] = Counter()
+    found = []
     for token in _TOKEN.finditer(text):
-        yield token, counts[token[0]]
+        found.append((token.start(), token[0], counts[token[0]]))
         counts[token[0]] += 1
+    return found
 
 
 def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:

@@ -15,6 +15,7 @@ from helmpin.render.actions import actions
 
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
+_IMAGE_LINE = re.compile(r"""(?m)^[\s-]*image:[ \t]*(["']?)(.*?)\1[ \t]*(#.*)?$""")
 _IN_PARENTHESES = re.compile(r"\(\s*(\$?\.Values(?:\.\w+)*)\s*\)(?=\.)")
 _CHAIN = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)+)")
 _HERE = "\0"
@@ -233,9 +234,14 @@ def has_word(line: str, word: str) -> bool:
 
 def is_written(image: str, template: str) -> bool:
     """Whether an `image:` line of the template holds this image literally, so that no value can change it."""
-    if image not in template or _is_default(image, template):
-        return False
-    return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
+    return image in template and image in _images_on_lines(template) and not _is_default(image, template)
+
+
+@lru_cache(maxsize=256)
+def _images_on_lines(template: str) -> frozenset[str]:
+    """What the `image:` lines of a template hold, with actions as they are written. Cached, because it may be asked for many
+    images."""
+    return frozenset(image for _, image, _ in _IMAGE_LINE.findall(template))
 
 
 def is_literal(image: str, templates: Iterable[str]) -> bool:
@@ -247,4 +253,5 @@ def is_literal(image: str, templates: Iterable[str]) -> bool:
 
 def _is_default(image: str, template: str) -> bool:
     """Whether an action of a template holds an image in a string: a value may replace it."""
-    return any(f'"{image}"' in action.code for action in actions(template))
+    string = f'"{image}"'
+    return string in template and any(string in action.code for action in actions(template))
