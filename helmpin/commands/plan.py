@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from helmpin import output, structured
-from helmpin.arguments import with_switch
+from helmpin.arguments import is_on, with_switch
 from helmpin.errors import UsageError
 from helmpin.plan.plain_render import REUSE
 from helmpin.plan.prepare import Prepared, prepare, say_lock, say_without_image
 from helmpin.release.reused_values import config_without_digests
-from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS
+from helmpin.render.values import REUSE_FLAGS
 from helmpin.request import Request, refuse_suggest_when_locked, release_and_chart
 
 if TYPE_CHECKING:  # what shows a plan is imported when there is one, so that helm starts sooner
@@ -36,7 +36,8 @@ def run(request: Request) -> int:
         reading = DeployedReading(request.helm, release)
     if command == "upgrade":
         request = request._replace(flags=with_switch(request.flags, "--install"))
-    leaves_out = command == "upgrade" and form in ("values", "kustomize") and not _gives_values(request)
+    reuses = any(is_on(request.flags, flag) for flag in REUSE_FLAGS)
+    leaves_out = command == "upgrade" and form in ("values", "kustomize") and not reuses
     if leaves_out:
         request = request._replace(flags=with_switch(request.flags, "--reset-values"))
     options = {"needs_cluster": check, "values_only": request.options["values-only"]}
@@ -46,7 +47,7 @@ def run(request: Request) -> int:
         deployed = reading.result(previous, plan.images, plan.render.also) if reading and asked else None
         say_lock(plan)
         say_without_image(plan)
-        if leaves_out and previous and config_without_digests(previous):
+        if leaves_out and not plan.rendered.given and previous and config_without_digests(previous):
             output.say(
                 f"The values of revision {previous.revision} are left out: helm reuses none if a file gives values. To keep them, "
                 f"give {REUSE} both here and to helm."
@@ -112,11 +113,6 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
             way = "" if is_refused else "; helm pin upgrade pins them"
             images = show.listed_beyond(plan, [image.image for image in beyond])
             output.say(f"Incomplete: no value carries {images}{way}.")
-
-
-def _gives_values(request: Request) -> bool:
-    """Whether a flag says which values to use: then helm reuses no others by itself (pkg/action/upgrade.go, reuseValues)."""
-    return any(flag.name in VALUE_FLAGS | REUSE_FLAGS for flag in request.flags)
 
 
 def _more(request: Request, plan: Plan) -> show.More:

@@ -24,7 +24,7 @@ MOVING = (
 )
 """Tags that publishers move by design, also with a suffix after `-` (`latest-alpine`, `main-debian`)."""
 _FLOATING = re.compile(r"v?\d{1,5}(\.\d{1,5})?([-_+].*)?")
-_BUILD = re.compile(r"\d{6,}|[0-9a-f]{7,}|-r\d+$")
+_BUILD = re.compile(r"\d{6,}|(?:19|20)\d\d[-_.]\d\d[-_.]\d\d|[0-9a-f]{7,}|-r\d+$")
 """What one build alone has: a date, a commit, or a revision (`12-debian-12-r50`: docs.bitnami.com, immutable tags)."""
 
 

@@ -10,6 +10,7 @@ from helmpin.arguments import last
 from helmpin.chart.stage import prefers_repository
 from helmpin.config.file import FILE as SETTINGS
 from helmpin.errors import UsageError
+from helmpin.files import reason
 from helmpin.lint.finding import path_here
 from helmpin.request import Request
 
@@ -85,6 +86,12 @@ def check_is_chart(chart: str) -> None:
     """Raise NotAChart for a local file or folder that is not a chart: `charts/*` may match some. A file with an archive's name is
     meant as a chart, whatever it holds."""
     path = Path(chart.strip())
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return  # helm may know it
+    except OSError as error:  # as for a name that is too long
+        raise NotAChart(reason(error)) from None
     if path.is_dir():
         if not (path / "Chart.yaml").exists():
             raise NotAChart("there is no Chart.yaml in it")

@@ -122,7 +122,8 @@ class _Reader:
 
             return read_source(self._helm, source, where)
         try:
-            return Path(source).read_bytes()
+            with open(source, "rb") as file:  # noqa: PTH123  an empty path is the current directory
+                return file.read()
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise HelmFailed("values cannot be read", where=where, why=why or "", hint="check the path") from None

@@ -249,8 +249,12 @@ class TestDeployed:
         values = json.loads(app.machine.helm("get", "values", "taken", "-o", "json"))
         assert values["note"] == "kept"
 
-        made = app.machine.pin("plan", "taken", app.chart, "-o", "kustomize")
-        assert "The values of revision 2 are left out" in made.stderr
+        (tmp_path / "empty.yaml").write_text("# nothing\n")
+        for flags in ((), ("-f", tmp_path / "empty.yaml"), ("--reuse-values=false",)):
+            made = app.machine.pin("plan", "taken", app.chart, "-o", "kustomize", *flags)
+            assert "The values of revision 2 are left out" in made.stderr
+        made = app.machine.pin("plan", "taken", app.chart, "-o", "kustomize", "--set", "note=new")
+        assert "are left out" not in made.stderr
         for is_first in (True, False):
             made = app.machine.pin("plan", "taken", app.chart, "-o", "values")
             assert made.status == 0, made.stderr

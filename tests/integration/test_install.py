@@ -169,6 +169,19 @@ def test_a_start_imports_little(env: dict[str, str], ready: Path) -> None:
     assert not imported & {"site", "typing", "pathlib", "re", "subprocess", "json", "yaml", "sh", "urllib3"}
 
 
+def test_a_folder_as_standard_input(env: dict[str, str], ready: Path) -> None:
+    """Python would print its own state, and no command would run."""
+    folder = os.open(ready, os.O_RDONLY)
+    try:
+        done = subprocess.run(
+            [ready / "bin/helm-pin", "--version"], stdin=folder, env=env, capture_output=True, text=True, check=False
+        )
+    finally:
+        os.close(folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: standard input is a directory\n  next  give it a file, or /dev/null\n"
+
+
 def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
     """Nor of what pip is told by variables, and nothing lands where they say. The environment is made where rubbish lies."""
     for module in ("yaml", "json", "helmpin", "urllib3", "sitecustomize", "usercustomize"):

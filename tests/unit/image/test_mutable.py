@@ -10,7 +10,8 @@ from helmpin.image.mutable import reason
 @pytest.mark.parametrize(
     "tag",
     ["latest", "LATEST", "stable", "main", "nightly", "edge", "lts", "latest-alpine", "main_debian", "1.2-latest", "1", "v1",
-     "1.25", "1-alpine", "1.25-alpine3", "alpine", "bookworm-slim", "v2.0-rc", "master-dev", "12-debian-12", "1.2-rc1"],
+     "1.25", "1-alpine", "1.25-alpine3", "alpine", "bookworm-slim", "v2.0-rc", "master-dev", "12-debian-12", "1.2-rc1", "2024-01",
+     "2024.01-alpine"],
 )  # fmt: skip
 def test_moves(tag: str) -> None:
     assert tag in (reason(tag) or "")
@@ -24,6 +25,9 @@ def test_moves(tag: str) -> None:
         "1.2.3-alpine",
         "20240102",
         "2024.01.02",
+        "2024-01-02",
+        "v2024-01-02-1",
+        "2024-01-02T03-04-05Z",
         "1.2-20240102",
         "sha-0a1b2c3",
         "0a1b2c3d",

@@ -85,6 +85,7 @@ def test_what_may_be_a_chart(name: str) -> None:
     [
         ("charts", "there is no Chart.yaml in it"),
         ("README.md", "it is not a chart"),
+        ("c" * 5000, "File name too long"),
     ],
 )
 def test_what_is_no_chart(name: str, why: str) -> None:
