@@ -193,7 +193,7 @@ def without_image(documents: Iterable[Document]) -> Iterator[ImageUse]:
     for document in documents:
         may_have = "ontainers" in document.text or may_have_images(document)
         for index, item in enumerate(document.objects() if may_have else ()):
-            if not _is_test(item):
+            if not only_tests(hook_of(item)):
                 yield from _uses(document, index, item, find.without_image(item))
 
 
@@ -249,10 +249,9 @@ def unmatched(documents: Iterable[Document], also: ExtraImageRules) -> list[str]
     return list(left)
 
 
-def _is_test(item: Any) -> bool:
-    """Whether an object is a hook for tests alone, which helm creates for `helm test`."""
-    events = {event.strip() for event in hook_of(item).split(",")}
-    return events <= {"test", "test-success", "test-failure"}
+def only_tests(hook: str) -> bool:
+    """Whether a hook with these events is for tests alone, which helm creates for `helm test`."""
+    return {event.strip() for event in hook.split(",")} <= {"test", "test-success", "test-failure"}
 
 
 def kind_and_name(item: Any) -> tuple[str, str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
-from helmpin.chart.setargs import ValuePath, arguments
+from helmpin.chart.setargs import ValuePath, arguments, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
 from helmpin.plan.attempt import Attempt, Facts
+from helmpin.plan.candidates import candidates
 from helmpin.plan.jobs import JobFollower
 from helmpin.plan.places import Places
 from helmpin.plan.rendered import Rendered
@@ -23,7 +24,7 @@ from helmpin.plan.search import Search
 from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
 from helmpin.plan.tried import Tried
-from helmpin.plan.value_index import ValueIndex
+from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.plan.varying import Varying
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render.output import Render
@@ -73,6 +74,18 @@ class Composer:
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
         return Search(self._facts, self._value_index(), self._scan, cache(self._reads_on_lines), cache(self._reads))
+
+    def set_by(self, uses: Iterable[ImageUse]) -> dict[str, tuple[str, ...]]:
+        """For each image whose digest is not known, by its uses: the value paths that appear to set it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for use in {use.image: use for use in uses}.values():
+            origin, values = self.origins.get(use.key, use), self._value_index()
+            scope, scan = scope_of(origin.source), self._scan(origin.source)
+            ranked = candidates(origin.image, f"sha256:{'0' * 64}", scope, values, scan)
+            likely = [some for options in ranked if (some := [c for c in options if not c.by_tag_only])]
+            held = [[c for c in some if lookup(values.tree, c.settings[0].path)] or some for some in likely]
+            found[use.image] = tuple(sorted({dotted_key(some[0].settings[0].path) for some in held}))
+        return found
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried and rejected."""

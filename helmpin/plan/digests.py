@@ -10,7 +10,7 @@ from typing import Any
 from helmpin import gate
 from helmpin.config.settings import Settings
 from helmpin.image.hints import let_through, number_hint
-from helmpin.image.manifest import ImageUse, UseKey
+from helmpin.image.manifest import ImageUse, UseKey, only_tests
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
 from helmpin.lock.source import resolve
@@ -119,7 +119,7 @@ def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse], valu
         hint = "\n".join(filter(None, (hint, naming_numbers(number_hint(image, numbers), image, values))))
     elif error.kind in ("unreachable", "timeout", "rate-limited"):
         hint += "\nor take the digests from a lock or a release: plan and upgrade --lock FILE, or --lock release:NAMESPACE/NAME"
-    if all("test" in use.hook for use in uses):
+    if all(only_tests(use.hook) for use in uses):
         hint = f"only a test hook uses it; if you do not run that, {let_through(image)}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):
         hint = (

@@ -131,7 +131,11 @@ def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only:
         post_renderer=outcomes.rendered.renderer.post_renderer,
     )
     search = composer.search()
-    outcomes = outcomes._replace(set_by=search.set_by, explained=explainer.unreachable())
+    unknown = [
+        use for use in outcomes.uses if use.image in outcomes.known.problems and use.image in outcomes.known.references
+    ]
+    set_by = {**composer.set_by(unknown), **search.set_by}
+    outcomes = outcomes._replace(set_by=set_by, explained=explainer.unreachable())
     tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
     if tried.found and any(each.doubtful for each in search.pinned()):
         tried = _by_values(tried, OnlyNeeded(tried.attempt, search.pinned()), composer, noise, outcomes)

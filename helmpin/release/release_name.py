@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 from helmpin.arguments import Given, is_on, last
 from helmpin.errors import UsageError
@@ -28,8 +27,8 @@ def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tupl
         return _from_template(pattern, helm), chart, rest
     if not generate:
         raise UsageError("must either provide a name or specify --generate-name", hint="helm pin install RELEASE CHART")
-    base = Path(chart).name  # '' for the current directory
-    return f"{base.partition('.')[0] if base else 'chart'}-{int(time.time())}", chart, rest
+    base = chart.rstrip("/").rpartition("/")[2]  # as Go's filepath.Base
+    return f"{'chart' if base in ('', '.') else base.partition('.')[0]}-{int(time.time())}", chart, rest
 
 
 def _from_template(pattern: str, helm: Helm) -> str:

@@ -27,7 +27,9 @@ def charts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("charts")
-@pytest.mark.parametrize("chart", ["my.chart-1.2", "./my.chart-1.2/", "app-1.2.3.tgz", "./web-app-1.2.3.tar.gz"])
+@pytest.mark.parametrize(
+    "chart", ["my.chart-1.2", "./my.chart-1.2/", "./my.chart-1.2/.", "app-1.2.3.tgz", "./web-app-1.2.3.tar.gz"]
+)
 def test_a_name_from_the_chart(chart: str) -> None:
     """Helm 4 says the name without a cluster."""
     helm = Helm(str(binary("helm4")))

@@ -274,6 +274,17 @@ def test_the_helpers_of_the_chart_above_do_not(tmp_path: Path) -> None:
     assert shown(Made(tmp_path, text, files, values=values).first()) == {"db.image.sha": A[7:]}
 
 
+def test_what_sets_an_image_whose_digest_is_not_known(tmp_path: Path) -> None:
+    """Not the digest key beside it, which is empty."""
+    values = {
+        "image": {"repository": "t/web", "tag": "1", "digest": ""},
+        "other": {"repository": "t/other", "tag": "1"},
+    }
+    made = Made(tmp_path, pod("t/web:1"), {FILE: READS}, values=values)
+    assert made.composer.set_by(made.uses) == {"t/web:1": ("image.tag",)}
+    assert made.composer.set_by([]) == {}
+
+
 # -- randomness ---------------------------------------------------------------------------------------------------------
 
 

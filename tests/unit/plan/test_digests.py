@@ -144,6 +144,8 @@ def test_a_test_hook_alone_may_be_let_through(monkeypatch: pytest.MonkeyPatch) -
     )
     assert "only a test hook uses it" in planned(hook, {}, only=False).problems[WEB].hint
     assert "only a test hook" not in planned(hook + pod(WEB), {}, only=False).problems[WEB].hint
+    always = hook.replace("test", "post-install,test")
+    assert "only a test hook" not in planned(always, {}, only=False).problems[WEB].hint
 
 
 @pytest.mark.parametrize(
