@@ -41,7 +41,7 @@ class Tag(NamedTuple):
     digests: tuple[str, ...]
     """What was recorded for it: several if a Job keeps the digest that it ran with, which comes last."""
     since: str
-    """When the digest was resolved, RFC 3339; '' if unknown."""
+    """When the first of these was resolved, RFC 3339; '' if unknown."""
 
 
 class Moved(NamedTuple):
@@ -72,16 +72,18 @@ def tags(record: Record, stored: Revision, images: Iterable[str]) -> list[Tag]:
     chart itself pins are left out: they move with the chart, not with a tag."""
     named = record_checks.hosts(images, stored.manifest + stored.hooks)
     digests: dict[str, dict[str, str]] = defaultdict(dict)
+    # a Job may have kept one from an earlier revision
+    old = stored.digests_of_jobs() if "Job" in stored.manifest + stored.hooks else set()
     for image in record.images:
         if split(image.reference)[1] and (image.via != "chart" or not record.created):
-            digests[image.reference][image.digest] = "" if image.source else record.created
-    old = stored.digests_of_jobs() if any(len(several) > 1 for several in digests.values()) else set()
-    found = [(Reference.parse(name), recorded) for name, recorded in sorted(digests.items())]
-    return [
-        Tag(ref, tuple(sorted(recorded, key=lambda digest: digest in old)), min(recorded.values()))
-        for ref, recorded in found
-        if ref.registry in named
-    ]
+            is_known = not image.source and image.digest not in old
+            digests[image.reference][image.digest] = record.created if is_known else ""
+    found = []
+    for name, recorded in sorted(digests.items()):
+        reference, newest_first = Reference.parse(name), sorted(recorded, key=lambda digest: digest in old)
+        if reference.registry in named:
+            found.append(Tag(reference, tuple(newest_first), recorded[newest_first[0]]))
+    return found
 
 
 def moved(tags: Iterable[Tag], answers: Mapping[Reference, object]) -> list[Moved]:

@@ -43,7 +43,9 @@ def test_what_only_a_job_keeps_comes_last(of_job: str, order: tuple[str, str]) -
     manifest = job + pod(f"{WEB}@{A if of_job == B else B}")
     stored = Revision("app", 1, "deployed", "", manifest, "")
     (found,) = tags(Record("", WHEN, (image(), image(B))), stored, [f"{WEB}@{A}", f"{WEB}@{B}"])
-    assert found.digests == order
+    assert (found.digests, found.since) == (order, WHEN)
+    (alone,) = tags(Record("", WHEN, (image(of_job),)), stored._replace(manifest=job), [f"{WEB}@{of_job}"])
+    assert (alone.digests, alone.since) == ((of_job,), "")
 
 
 def test_what_the_chart_pins_counts_only_without_a_record() -> None:
