@@ -34,7 +34,7 @@ class LockReading:
     """The lock of a command. The constructor starts to read a release; `result()` waits for it."""
 
     def __init__(self, settings: Settings, helm: Helm, writing: Callable[[str], str] | None = None) -> None:
-        """writing: the command that writes a lock file of this name, if the chart is known. Raises UsageError."""
+        """writing: how to write a lock file of this name, if the chart is known. Raises UsageError."""
         name = settings.lock or (DEFAULT_FILE if settings.locked else "")
         self._only = settings.locked
         self._release = _ReleaseLock(name, helm) if name.startswith(RELEASE) else None
@@ -54,8 +54,9 @@ def read_file(name: str, writing: Callable[[str], str] | None = None) -> Lock:
     except (OSError, UnicodeDecodeError) as error:
         if not isinstance(error, FileNotFoundError):
             raise cannot_read("the lock file", name, error) from None
-        command = writing(name) if writing else helm_command(f"pin lock RELEASE CHART --file {shlex.quote(name)}")
-        raise UsageError(f"there is no lock file {name}", hint=f"{command} writes it") from None
+        command = f"pin lock RELEASE CHART --file {shlex.quote(name)}"
+        hint = writing(name) if writing else f"write it: {helm_command(command)}"
+        raise UsageError(f"there is no lock file {name}", hint=hint) from None
     from helmpin.lock.parse import parse_lock
     from helmpin.save import is_stream
 

@@ -17,14 +17,14 @@ def with_hints(
 ) -> tuple[Lock, Callable[[], str]]:
     """A lock that can be written, with the way to add an image to it; and the way to put what a Job runs into it."""
     locking = partial(writing, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
-    hinted = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
+    hinted = lock._replace(hint=lambda: locking("add it", "--keep", asks_cluster=command != "template"))
     return hinted, partial(_relocking, locking)
 
 
-def writing(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
-    """The command that writes a lock file for this chart. more: flags of helm-pin after the others. asks_cluster: whether this
-    command does. Flags that must not be printed, such as --set, or that read what can be
-    read once, are left out, and a remark after the command says so."""
+def writing(asked: PlanRequest, release: str, chart: str, file: str, what: str, *more: str, asks_cluster: bool) -> str:
+    """What to do, and the command that does it: to write a lock file for this chart. more: flags of helm-pin after the others.
+    asks_cluster: whether this command does. Flags that must not be printed, such as --set, or that read what can be read once, are
+    left out of the command, and named before it."""
     from helmpin.helm import hide_secrets
 
     settings = asked.settings
@@ -37,7 +37,7 @@ def writing(asked: PlanRequest, release: str, chart: str, file: str, *more: str,
     flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]
     command = ["pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, *more]
     yours = ", ".join(dict.fromkeys(flag.name for flag in hidden))
-    return helm_command(shlex.join(command)) + (f" (with your {yours})" if yours else "")
+    return f"{what}{f', with your {yours}' if yours else ''}: {helm_command(shlex.join(command))}"
 
 
 def _reads_once(flag: Given) -> bool:
@@ -50,4 +50,4 @@ def _reads_once(flag: Given) -> bool:
 
 def _relocking(locking: Callable[..., str]) -> str:
     """How to put the digest that a Job of the release runs into the lock file."""
-    return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
+    return locking("have the lock hold what the Job runs", "--keep", asks_cluster=True)

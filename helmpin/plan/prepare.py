@@ -185,7 +185,7 @@ def _start(
     def writing_lock(file: str) -> str:
         from helmpin.plan.lock_command import writing
 
-        return writing(asked, release, chart, file, asks_cluster=command != "template")
+        return writing(asked, release, chart, file, "write it", asks_cluster=command != "template")
 
     locked = LockReading(asked.settings, helm, writing_lock)
     reading = PreviousReading(helm, release) if command == "upgrade" else None

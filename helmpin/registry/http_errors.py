@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from email.utils import mktime_tz, parsedate_tz
 
@@ -10,6 +11,8 @@ from helmpin.image.reference import DOCKER_HUB, Reference, valid_digest
 from helmpin.registry import challenge
 from helmpin.registry.errors import Failure, printable
 from helmpin.registry.transport import Answer
+
+_GIVEN = re.compile(r"credentials from (--registry-username|HELM_PIN_REGISTRY_USERNAME)\b")
 
 
 def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Failure:
@@ -71,8 +74,10 @@ def hint(failure: Failure, account: str, reference: Reference) -> str:
     """What the user can try. account: the server to log in to."""
     secrets = "" if "Secret/" in failure.reason else " or use --pull-secrets"  # it is in use
     login = "docker login" if account == DOCKER_HUB else f"docker login {account}"
+    given = _GIVEN.search(failure.reason)
+    todo = f"correct {given[1]} or its password" if given else f"run `{login}`{secrets}"
     return failure.hint or {
-        "unauthorized": f"run `{login}`{secrets}; also check that the repository exists",
+        "unauthorized": f"{todo}; also check that the repository exists",
         "forbidden": f"request pull access to {reference.repository}, or run `{login}` as a user who has it",
         "not-found": f"check the name and tag: {reference}",
         "rate-limited": f"wait, run `{login}` for a higher limit, or use --registry-mirror {reference.registry}=URL",

@@ -126,7 +126,7 @@ def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
         return "push the image again, or deploy another version: no other revision can be restored"
     nearest = max((number for number in whole if number < target.revision), default=min(whole))
     back = helm_command(f"pin rollback {target.release} {nearest} --verify")
-    return f"{back}: revision {nearest} can be restored"
+    return f"revision {nearest} can be restored: {back}"
 
 
 def check_stored(now: Revision, record: Record, number: int) -> None:

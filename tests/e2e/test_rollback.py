@@ -244,7 +244,7 @@ class TestOneRelease:
                 done = app.rollback("2", "--verify")
                 assert done.status == 4, done.stderr
                 assert f"{app.registry}/{app.repository}@{b}" in done.stderr
-                assert "helm pin rollback app 1 --verify: revision 1 can be restored" in done.stderr
+                assert "revision 1 can be restored: helm pin rollback app 1 --verify" in done.stderr
                 app.delete(a)
                 done = app.rollback("2", "--dry-run", "--verify")
                 assert done.status == 4

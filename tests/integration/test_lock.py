@@ -331,7 +331,7 @@ def test_the_advised_command_has_the_flags_that_matter_and_names_those_that_it_m
     flags = ["--allow-unpinned", "*/none:1", "-f", "more.yaml", "--set", f"sidecar={shop.image('app')},image.a=secret"]
     refused = shop.pin("plan", "--no-cluster", "--locked", *flags)
     assert refused.status == 3
-    [(command, yours)] = re.findall(r"next  add it: helm pin (.*) \(with your (.*)\)", refused.stderr)
+    [(yours, command)] = re.findall(r"next  add it, with your (.*): helm pin (.*)", refused.stderr)
     assert yours == "--set" and "***" not in command and "secret" not in refused.stderr
     assert shop.machine.pin(*shlex.split(command), *flags[-2:], cwd=shop.folder).status == 0
     assert shop.pin("plan", "--no-cluster", "--locked", *flags).status == 0

@@ -101,7 +101,7 @@ def test_a_helm_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         (["verify", "web", "--revision", "one"], "helm pin history web FLAGS lists the revisions"),
         (
             ["plan", "web", "CHART", "--lock", "my lock.yaml"],
-            "helm pin lock web CHART --file 'my lock.yaml' FLAGS writes it",
+            "write it: helm pin lock web CHART --file 'my lock.yaml' FLAGS",
         ),
     ],
     ids=lambda words: words[0] if isinstance(words, list) else "",

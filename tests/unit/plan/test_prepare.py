@@ -305,8 +305,8 @@ class TestALock:
         bench.prepared(switch("--password", "hunter2"), switch("--install"), switch("--version", "1.2"), release="shop")
         assert bench.lock and bench.lock.hint  # lock itself adds --install
         assert bench.lock.hint() == (
-            "add it: helm pin lock shop ./app --version 1.2 --no-cluster --also=Fleet:x '--allow-unpinned=a b' "
-            f"--file {bench.folder}/lock.yaml --keep (with your --password)"
+            "add it, with your --password: helm pin lock shop ./app --version 1.2 --no-cluster --also=Fleet:x "
+            f"'--allow-unpinned=a b' --file {bench.folder}/lock.yaml --keep"
         )
 
     def test_how_to_add_it_for_a_chart_without_a_release(self, bench: Bench) -> None:

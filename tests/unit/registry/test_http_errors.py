@@ -97,6 +97,9 @@ def test_the_way_out(kind: Kind, text: str) -> None:
 
 def test_docker_hub_is_where_docker_login_goes() -> None:
     assert "`docker login`" in hint(Failure("unauthorized", "x"), "docker.io", Reference.parse("nginx"))
+    for given in ("--registry-username", "HELM_PIN_REGISTRY_USERNAME"):
+        rejected = Failure("unauthorized", f"the credentials from {given} were rejected for library/nginx (HTTP 401)")
+        assert hint(rejected, "docker.io", Reference.parse("nginx")).startswith(f"correct {given} or its password; ")
 
 
 @pytest.mark.parametrize(

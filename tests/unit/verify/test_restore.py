@@ -164,7 +164,7 @@ def test_a_digest_that_is_gone(world: World) -> None:
     ]
     error = refused(VerificationFailed, stored(7, A))
     assert error.what.startswith("1 recorded digest is gone from the registry")
-    assert error.hint == "helm pin rollback web 2 --verify: revision 2 can be restored"
+    assert error.hint == "revision 2 can be restored: helm pin rollback web 2 --verify"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_later_revision_is_offered_where_no_earlier_one_is_complete(
     world: World, others: list[Revision], offered: int
 ) -> None:
     world.errors, world.revisions = {A: "not-found"}, [stored(3, A), *others]
-    hint = f"helm pin rollback web {offered} --verify: revision {offered} can be restored"
+    hint = f"revision {offered} can be restored: helm pin rollback web {offered} --verify"
     assert refused(VerificationFailed, stored(3, A)).hint == hint
 
 
