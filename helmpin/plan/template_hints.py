@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.plan.value_keys import last_key
-from helmpin.render.actions import TPL
+from helmpin.render.actions import COMMENT, TPL
 from helmpin.render.nondeterminism import calling, defined, is_random, used
 from helmpin.render.repeatable import PREFIX, using_results, without_results
 from helmpin.render.shared_maps import changes_shared_map
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _FIXED = re.compile(rf"{PREFIX}\w+")
 """The name of a named template that gives a fixed result."""
-_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ALONE = re.compile(r"\}\}\s*\{\{-?\s*(?:(?:printf|tpl)\s+)?(\.Values(?:\.\w+)+)[^}]*\}\}\s*\{\{-?\s*(?:else|end)\b")
 """The end of a branch, or of a template, that prints a value."""
 _NO_REFERENCE = re.compile(
@@ -122,7 +121,7 @@ class TemplateHints:
 
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
-        text = _COMMENT.sub("", self.files.get(path, ""))
+        text = COMMENT.sub("", self.files.get(path, ""))
         found: set[ValuePath] = set(chains(text))
         seen, left = set[str](), used(text)
         while left:
@@ -137,6 +136,6 @@ class TemplateHints:
         """The bodies of the named templates, by name."""
         bodies: dict[str, list[str]] = defaultdict(list)
         for text in self.files.values():
-            for name, body in defined(_COMMENT.sub("", text)):
+            for name, body in defined(COMMENT.sub("", text)):
                 bodies[name].append(body)
         return bodies

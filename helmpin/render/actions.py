@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from helmpin.named_tuple import NamedTuple
 
+COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
 """A string in the code of an action."""
 _SPACE = r"[ \t\r\n]"

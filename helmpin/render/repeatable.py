@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from helmpin.chart import OWN_FOLDER
-from helmpin.render.actions import STRING, actions
+from helmpin.render.actions import COMMENT, STRING, actions
 from helmpin.render.nondeterminism import calling, lists_in_any_order, may_be_called, names_calling, used
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def using_results(compared: Mapping[str, str]) -> set[str]:
 
 def without_results(compared: Mapping[str, str]) -> set[str]:
     """Those whose results stay random: they use, themselves or by a named template, one that gets none of helm's objects."""
-    files = own_files(compared)
+    files = {path: COMMENT.sub("", text) for path, text in own_files(compared).items()}  # which names others
     random = names_calling(files, lambda text: PREFIX in text)
     return calling(files, lambda text: _gives_no_object(text, random)) if random else set()
 

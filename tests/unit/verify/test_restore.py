@@ -199,7 +199,7 @@ def test_a_platform_that_is_gone(world: World) -> None:
     error = refused(VerificationFailed, stored(3, A))
     assert error.what == "1 platform is gone from the registry"
     assert (error.where, error.why) == (["release web, revision 3"], world.children[0])
-    assert error.hint.startswith("helm pin rollback web 1 --verify")
+    assert error.hint.endswith("helm pin rollback web 1 --verify")
 
 
 def test_a_platform_for_which_the_registry_does_not_answer(world: World) -> None:
