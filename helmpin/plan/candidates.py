@@ -437,7 +437,7 @@ def _unnamed(sought: _Sought) -> Iterator[Candidate]:
         for k in filter(DIGEST_KEY.fullmatch, keys):
             yield from sought.digests((*path, k))
         for k in filter(TAG_KEY.fullmatch, keys):
-            yield sought.tagged((*path, k))
+            yield sought.tagged((*path, k), is_spare=True)
 
 
 def _of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidate]:
