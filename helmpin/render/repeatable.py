@@ -194,6 +194,7 @@ _DEFINES = {
 argument of another type: what helm deploys would fail, too."""
 _WORD = re.compile(rf"{STRING.pattern}|'(?:\\.|[^'\\])*'|[.$\w]+|[()|]")
 """What matters in the code of an action. A field (`.now`) and a variable (`$now`) are one word with what stands before."""
+_NEEDS_OBJECTS = re.compile(rf"{PREFIX}(?!(?:keys|values)\b)")
 _USE = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 _VALUE = re.compile(rf"{STRING.pattern}|\$?\.(?:Values|Chart|Release|Capabilities|Files)\b[\w.]*")
 """What an argument can hold besides helm's objects. Whether a variable or another field has these, its text does not show."""
@@ -231,7 +232,7 @@ def using_results(compared: Mapping[str, str]) -> set[str]:
 def without_results(compared: Mapping[str, str]) -> set[str]:
     """Those whose results stay random: they use, themselves or by a named template, one that gets none of helm's objects."""
     files = {path: COMMENT.sub("", text) for path, text in own_files(compared).items()}  # which names others
-    random = names_calling(files, lambda text: PREFIX in text)
+    random = names_calling(files, lambda text: _NEEDS_OBJECTS.search(text) is not None)
     return calling(files, lambda text: _gives_no_object(text, random)) if random else set()
 
 

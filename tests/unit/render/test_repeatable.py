@@ -119,7 +119,8 @@ def test_a_named_template_that_gets_none_of_helms_objects(argument: str, stays_r
         "a": f'{{{{ printf "%s" (include "words" {argument}) }}}} {{{{ .Values.a }}}}',
         "b": '{{ include "words" . }}{{ randAlpha 3 }}',
         "_c.tpl": '{{ define "calm" }}x{{ end }}{{/* include "words" . */}}{{ define "more" }}{{ end }}',
-        "d": '{{ include "calm" (list 3) }}',
+        "_d.tpl": '{{ define "first" }}{{ keys . | first }}{{ end }}',
+        "d": '{{ include "calm" (list 3) }}{{ include "first" (dict "a" 1) }}',
         "c": '{{ define "of c" }}{{ template "a word" 3 }}{{ end }}',
     }
     compared = {**files, **changed_files(files), FILE: "{{ include `helm-pin: hash` (list 1) }}"}
