@@ -38,6 +38,8 @@ MOST_ON_LINES = 20
 """How many to try that are read on the same line: perhaps one for each template that prints the image."""
 MOST_ELEMENTS = 20
 """How many elements of a list or a map to set at once."""
+NULLED = "your values set it to null, and Helm would forget that"
+"""Why a value is left alone."""
 
 Misfit = tuple[int, bool]
 """How little values are about an image: how many characters of its name they do not hold (`redis` may be a part of `team/redis`),
@@ -131,6 +133,15 @@ def candidates(
     ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
     allowed = [[c for c in options if all(map(values.can_set, c.settings))] for options in ranked]
     return [options for options in allowed if options]
+
+
+def nulled(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan) -> list[Candidate]:
+    """What may pin an image, but for a null of the user at its path."""
+    if not values.has_nulls:
+        return []
+    sought = _Sought(image=image, digest=digest, scope=scope, values=values, scan=scan)
+    every = (candidate for options in _by_likelihood(sought) for candidate in options)
+    return [c for c in every if any(values.is_nulled(setting.path) for setting in c.settings)]
 
 
 def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:

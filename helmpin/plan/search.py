@@ -28,7 +28,7 @@ from helmpin.image.reference import split
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import Attempt, Facts
-from helmpin.plan.candidates import Candidate, candidates
+from helmpin.plan.candidates import NULLED, Candidate, candidates, nulled
 from helmpin.plan.causes import Causes, without_references
 from helmpin.plan.contests import contests, in_anothers_map, losing
 from helmpin.plan.group import Group
@@ -103,6 +103,8 @@ class Search:
                     # the tag must stay, but many templates drop it if there is a digest key
                     ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
                 group = groups[alike] = Group(use.image, fact.digest, scope, ranked)
+                for each in nulled(origin.image, fact.digest, scope, values, scan(origin.source)):
+                    self._note([use], f"{_names([each])}: {NULLED}")
             group.uses.append(use)
         self._groups = list(groups.values())
         self._causes = Causes(self._groups, self._active, self._suspicions, reads_on_lines, reads)

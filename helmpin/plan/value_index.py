@@ -57,6 +57,17 @@ class ValueIndex:
             above = lookup(self.kept, path[:i])
             if isinstance(part, int) and isinstance(above, list):
                 return not isinstance(lookup(self.given, path[:i]), list)
+        return self.is_nulled(path)
+
+    @cached_property
+    def has_nulls(self) -> bool:
+        """Whether the user has set a value to null."""
+        return any(value is None for _, value in leaves(self.kept))
+
+    def is_nulled(self, path: ValuePath) -> bool:
+        """Whether the user has set a path, or what is above it, to null."""
+        for i, part in enumerate(path):
+            above = lookup(self.kept, path[:i])
             if isinstance(above, dict) and part in above and above[part] is None:
                 return True
         return False

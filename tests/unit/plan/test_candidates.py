@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helmpin.chart.setargs import Setting, lookup, reaches
-from helmpin.plan.candidates import Anchor, anchors, by_any_key, candidates, holding, in_scope
+from helmpin.chart.setargs import Setting, dotted_key, lookup, reaches
+from helmpin.plan.candidates import Anchor, anchors, by_any_key, candidates, holding, in_scope, nulled
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.shapes import text_of
@@ -398,6 +398,10 @@ def test_a_value_that_the_user_has_nulled_is_not_set() -> None:
     assert {"image.digest": DIGEST} in ranked("t/web:1", IMAGES)[0]
     assert ranked("t/web:1", IMAGES, kept={"image": {"digest": None}})[0] == [{"image.tag": f"1@{DIGEST}"}]
     assert ranked("t/web:1", IMAGES, kept={"image": None}) == []
+    for kept, found in (({"image": {"digest": None}}, ["image.digest"]), ({"other": None}, []), ({}, [])):
+        values = ValueIndex(IMAGES, kept=kept)
+        left_alone = nulled("t/web:1", DIGEST, (), values, TemplateScan([]))
+        assert sorted({dotted_key(each.settings[0].path) for each in left_alone}) == found
 
 
 LISTED = {"pods": [{"image": "t/web:1"}]}
