@@ -9,7 +9,7 @@ from helmpin import output, structured
 from helmpin.arguments import is_on, with_switch
 from helmpin.errors import UsageError
 from helmpin.plan.plain_render import REUSE
-from helmpin.plan.prepare import Prepared, prepare, say_lock, say_without_image
+from helmpin.plan.prepare import Prepared, prepare, say_default_lists, say_lock, say_without_image
 from helmpin.release.reused_values import config_without_digests
 from helmpin.render.values import REUSE_FLAGS
 from helmpin.request import Request, refuse_suggest_when_locked, release_and_chart
@@ -47,6 +47,7 @@ def run(request: Request) -> int:
         deployed = reading.result(previous, plan.images, plan.render.also) if reading and asked else None
         say_lock(plan)
         say_without_image(plan)
+        say_default_lists(plan)
         if leaves_out and not plan.rendered.given and previous and config_without_digests(previous):
             output.say(
                 f"The values of revision {previous.revision} are left out: helm reuses none if a file gives values. To keep them, "

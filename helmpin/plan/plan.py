@@ -61,6 +61,11 @@ class Plan(NamedTuple):
         """The settings for a list of the user's values, which a values file could only repeat whole."""
         return [each for each in self.settings if isinstance(lookup(self.rendered.given, _list_path(each)), list)]
 
+    def default_lists(self) -> list[str]:
+        """The lists of the chart's defaults that settings go into: --set makes them values of the release, whole."""
+        paths = {path for path in map(_list_path, self.settings) if path}
+        return sorted(dotted_key(path) for path in paths if not isinstance(lookup(self.rendered.kept, path), list))
+
     def images_in_user_lists(self) -> list[ImagePlan]:
         """The images that such settings pin."""
         names = {dotted_key(setting.path) for setting in self.settings_in_user_lists()}

@@ -358,6 +358,15 @@ def say_without_image(plan: Plan) -> None:
         output.say(f"{use.place()}, has no image: helm pin upgrade would refuse it.")
 
 
+def say_default_lists(plan: Plan) -> None:
+    """Report the lists of the chart's defaults that are set as a whole."""
+    if lists := plan.default_lists():
+        output.inform(
+            f"Set as a whole, because an image stands in it: {', '.join(lists)}. Where a newer chart has another list there, "
+            "plain helm keeps this one."
+        )
+
+
 def say_lock(plan: Plan) -> None:
     """Report how many digests came from the lock."""
     if plan.record.lock:

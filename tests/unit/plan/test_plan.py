@@ -291,6 +291,9 @@ def test_lists_of_the_users_own(tmp_path: Path) -> None:
     made = plan(tmp_path, *images, settings=settings, given={"own": {"pods": [{}, {}]}, "pods": "text"})
     assert made.images_in_user_lists() == [images[1]]
     assert made.settings_in_user_lists() == [settings[1]]
+    assert made.default_lists() == ["own.pods", "pods"]
+    kept = made.rendered._replace(kept={"own": {"pods": []}})
+    assert made._replace(rendered=kept).default_lists() == ["pods"]
 
 
 # -- a chart without anything to pin ------------------------------------------------------------------------------------
