@@ -23,7 +23,7 @@ class EnvironmentRow(NamedTuple):
 
     @property
     def same(self) -> bool | None:
-        """Whether every context has it with the same images, all by digest, at the same digests; None if that cannot be told,
+        """Whether every context has it with the same images, all by digest, at the same digests; None if that is unknown,
         because a context was not read. A digest that only a Job keeps does not count."""
         images = [side.images for side in self.sides if side]
         missing = [unread for side, unread in zip(self.sides, self.unread, strict=True) if side is None]

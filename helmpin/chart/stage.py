@@ -108,12 +108,6 @@ class Chart:
         """The chart's version."""
         return scalar(self.metadata.get("version"))
 
-    @property
-    def annotations(self) -> dict[str, str]:
-        """The chart's annotations."""
-        annotations = self.metadata.get("annotations")
-        return {str(k): scalar(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
-
     def archive(self) -> Path:
         """The path of the chart as a .tgz file, which is what helm gets. It is written at the first call."""
         if self._archive is None:
@@ -123,17 +117,13 @@ class Chart:
             self._archive = archive
         return self._archive
 
-    def with_files(self, files: Mapping[str, str | None]) -> Chart:
-        """The chart with these files created or replaced, or removed if the text is None. Raises KeyError if a file to be removed
-        does not exist."""
+    def with_files(self, files: Mapping[str, str]) -> Chart:
+        """The chart with these files created or replaced."""
         if not files:
             return self
         tree = self._tree.copy()
         for path, text in files.items():
-            if text is None:
-                tree.remove(path)
-            else:
-                tree.write(path, text.encode(errors="surrogateescape"))
+            tree.write(path, text.encode(errors="surrogateescape"))
         return Chart(tree, self._directory)
 
     def annotated(self, key: str, text: str) -> Chart:

@@ -52,11 +52,6 @@ class Tree:
         tree, inner = self._locate(path, change=True)
         tree.files[inner] = File(data, time.time())
 
-    def remove(self, path: str) -> None:
-        """Remove a file. Raises KeyError."""
-        tree, inner = self._locate(path, change=True)
-        del tree.files[inner]
-
     def packed(self, level: int = 0) -> Iterator[bytes]:
         """The whole chart as an archive, in pieces; unchanged packed dependencies stay byte for byte."""
         for path, tree in self._packed.items():

@@ -111,7 +111,7 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
             )
         if beyond := plan.beyond_values():
             is_refused = any(image.why_unpinned and not image.is_let_through for image in plan.images)
-            way = "" if is_refused else "; helm pin upgrade pins them"
+            way = "" if is_refused else f"; helm pin upgrade pins {'it' if len(beyond) == 1 else 'them'}"
             images = show.listed_beyond(plan, [image.image for image in beyond])
             output.say(f"Incomplete: no value carries {images}{way}.")
 

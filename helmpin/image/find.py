@@ -4,7 +4,7 @@ the kinds of some API groups have containers of their own."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from helmpin.named_tuple import NamedTuple
@@ -26,6 +26,11 @@ BUILT_IN = ("v1", "apps/v1", "batch/v1")
 """The API versions of these kinds."""
 
 ObjectPath = tuple[str | int, ...]
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """A path for people: `spec.containers.0.image`."""
+    return ".".join(map(str, path))
 
 
 class Found(NamedTuple):

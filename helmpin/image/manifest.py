@@ -99,7 +99,7 @@ class ImageUse(NamedTuple):
         if self.elsewhere:
             where = self.elsewhere.partition("/")[2]
         else:
-            where = f"container {self.container}" if self.container else ".".join(map(str, self.path))
+            where = f"container {self.container}" if self.container else find.dotted(self.path)
         return f"{self.kind}/{self.name} {where}" + (f", in {self.source}" if self.source else "")
 
 

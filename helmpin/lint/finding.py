@@ -8,6 +8,7 @@ from pathlib import Path
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmPinError
+from helmpin.image.find import dotted
 from helmpin.image.hints import named
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
@@ -100,7 +101,7 @@ class Finding(NamedTuple):
     @property
     def container(self) -> str:
         """Which container of its object: its name, or the path of the image if it has none."""
-        return f"container {self.use.container}" if self.use.container else ".".join(map(str, self.use.path))
+        return f"container {self.use.container}" if self.use.container else dotted(self.use.path)
 
     @property
     def why(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from helmpin import __version__, output
+from helmpin.image.find import dotted
 from helmpin.lint.finding import Failed, Finding, Linted, Location, Report
 from helmpin.lint.rules import NOT_LINTED, RULES, Rule
 
@@ -38,7 +39,7 @@ def _finding(f: Finding) -> dict[str, Any]:
         "kind": f.use.kind,
         "name": f.use.name,
         "container": f.use.container,
-        "path": ".".join(map(str, f.use.path)),
+        "path": dotted(f.use.path),
         "template": f.use.source or None,
         "values": [name for name in f.values if name],
         "fingerprint": f.fingerprint,
@@ -220,7 +221,7 @@ def _cases(chart: Linted) -> Iterator[str]:
         yield case("renders", f"<skipped message={_attribute(chart.skipped)}/>")
     for f in chart.findings:
         where = f"{f.at.file}:{f.at.line}"
-        name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.image}"
+        name = f"{f.use.kind}/{f.use.name} {dotted(f.use.path)}: {f.image}"
         yield case(
             name,
             f"<failure message={_attribute(f.why + f.by_value)} type={_attribute(f.rule.id)}>{_text(where)}</failure>",

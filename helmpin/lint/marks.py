@@ -56,7 +56,7 @@ def marked_copies(
     values: helm's computed ones. tries: the values to mark, from most to fewest; none are the last try.
     """
     places: list[Place] = []
-    templates: dict[str, str | None] = {}
+    templates: dict[str, str] = {}
     for path, text in chart.template_files().items():
         if IMAGE_LINE.search(text):
             templates[path] = "\n".join(_commented(text, len(places)))

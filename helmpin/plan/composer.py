@@ -164,7 +164,7 @@ class Composer:
                 pin = pin._replace(may_become=self._forms_by_values(attempt, use))  # noqa: PLW2901
                 for path in self._paths(pin.source):
                     by_path[path].append(pin)
-        files: dict[str, str | None] = {}
+        files: dict[str, str] = {}
         for path, pins in by_path.items():
             if path in templates:
                 files[path] = template_pins.pinned_template(path, templates[path], pins)

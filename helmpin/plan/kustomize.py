@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from helmpin.image.find import dotted
 from helmpin.image.manifest import Document, ImageUse, kind_and_name
 from helmpin.image.reference import split
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.images import ImagePlan
-from helmpin.render.differences import dotted
 
 LISTS = ("containers", "initContainers")
 _SUFFIX = r"(?::[a-zA-Z0-9_.{}-]*)?(?:@[a-zA-Z0-9.+_-]+:[a-zA-Z0-9_.{}-]*)?"

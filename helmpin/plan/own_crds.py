@@ -87,7 +87,7 @@ def _refuse_assumed_apis(found: Rendered, assumed: Collection[str]) -> None:
     so the chart is rendered once more with templates that ask for another one instead."""
     asked = re.compile("|".join(f'"{re.escape(api)}"' for api in sorted(assumed)) or r"(?!)")
     texts = found.compared.template_files()
-    changed: dict[str, str | None] = {
+    changed: dict[str, str] = {
         path: asked.sub('"none.invalid/v0"', text) for path, text in texts.items() if asked.search(text)
     }
     if not changed:

@@ -20,12 +20,12 @@ _WHOLE = re.compile(
 """The chart's metadata as a whole, or all that a template knows, which contains it."""
 
 
-def filter_record(templates: Mapping[str, str], *, has_annotations: bool = True) -> dict[str, str | None]:
+def filter_record(templates: Mapping[str, str], *, has_annotations: bool = True) -> dict[str, str]:
     """The templates (path → text) that print all annotations, changed to leave out the record.
 
     has_annotations: whether the chart has annotations of its own; if not, its templates must see null.
     """
-    filtered: dict[str, str | None] = {}
+    filtered: dict[str, str] = {}
     for path, text in templates.items():
         if ".Chart.Annotations" in text:
             changed = rewritten(text, lambda action: _ALL.sub(lambda match: _without(match, has_annotations), action))

@@ -8,6 +8,7 @@ from typing import Any
 
 from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
+from helmpin.image.find import dotted
 from helmpin.image.listing import print_images
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
@@ -22,7 +23,6 @@ from helmpin.registry import RegistryError
 from helmpin.registry.details import Details, as_data
 from helmpin.registry.details import lines as lines_of
 from helmpin.release.changes import UNPINNED
-from helmpin.render.differences import dotted
 
 
 class More(NamedTuple):
@@ -149,7 +149,7 @@ def _use_data(use: ImageUse) -> dict[str, str]:
         "kind": use.kind,
         "name": use.name,
         "container": use.container,
-        "path": ".".join(map(str, use.path)),
+        "path": dotted(use.path),
     }
 
 
@@ -167,7 +167,7 @@ def reasons(plan: Plan, more: More = NOTHING) -> str:
         if planned.via == "template" and not planned.notes:
             lines.append(f"  {plan.why_template(planned)}")
         blocks.append("\n".join(lines))
-    return "\n\n".join(blocks) + f"\n\n{plan.renders} renders"
+    return "\n\n".join(blocks) + f"\n\n{output.count(plan.renders, 'render')}"
 
 
 def print_for_others(plan: Plan, form: str, *, partial: bool, names: bool, values_only: bool) -> None:

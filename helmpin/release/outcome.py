@@ -131,7 +131,7 @@ def _after_pending(release: str, known: Sequence[HistoryRow]) -> str:
     if not known[-1].status.startswith("pending-"):
         return ""
     if to := known[-1].rolls_back_to:
-        return f"; {helm_command(f'pin rollback {release} {to}')} goes on with it"
+        return f"; {helm_command(f'pin rollback {release} {to}')} continues it"
     ran = [row.revision for row in known if row.status == "deployed"]
     return f"; {helm_command(f'pin rollback {release} {ran[-1]}')} goes back" if ran else ""
 

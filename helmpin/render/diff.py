@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from helmpin.image.find import is_pod_spec
+from helmpin.image.find import dotted, is_pod_spec
 from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
 from helmpin.image.reference import Reference, split
 from helmpin.named_tuple import NamedTuple
-from helmpin.render.differences import NAMING, PINNED, Difference, Leaf, differences, dotted, text_differences
+from helmpin.render.differences import NAMING, PINNED, Difference, Leaf, differences, text_differences
 from helmpin.render.output import Render
 from helmpin.render.randomness import unexcused
 from helmpin.timeline import step

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
+from helmpin.image.find import dotted
 from helmpin.image.manifest import Document, UseKey, kind_and_name
 from helmpin.named_tuple import NamedTuple
 
@@ -165,11 +166,6 @@ def readable(value: Any) -> str:
         return f"{text}\n{b64decode(text, validate=True).decode(errors='replace')}"
     except ValueError:
         return text
-
-
-def dotted(path: Iterable[Any]) -> str:
-    """A path for people: `spec.containers.0.image`."""
-    return ".".join(map(str, path))
 
 
 def _changed_parts(before: Any, after: Any) -> tuple[str, str]:

@@ -6,15 +6,11 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.private import Folder, write
 from helmpin.render.probe import PROBE, PROBE_TEXT
-
-if TYPE_CHECKING:
-    pass
 
 
 def read_source(helm: Helm, source: str, where: str = "") -> bytes:

@@ -126,18 +126,21 @@ def missing_of(pinned: list[Reference], answers: Mapping[Reference, object]) -> 
 def refuse_missing(missing: Missing, where: str, hint: str) -> None:
     """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not answer."""
     if missing.gone:
-        verb = "is" if len(missing.gone) == 1 else "are"
+        gone = list(
+            dict.fromkeys(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone)
+        )  # two tags may share one
+        verb = "is" if len(gone) == 1 else "are"
         raise VerificationFailed(
-            f"{count(len(missing.gone), 'recorded digest')} {verb} gone from the registry",
+            f"{count(len(gone), 'recorded digest')} {verb} gone from the registry",
             where=where,
-            why="\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone),
+            why="\n".join(gone),
             hint=hint,
         )
     if missing.silent:
         raise RegistryUnavailable(
             "the registry could not confirm the recorded digests",
             where=where,
-            why="\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent),
+            why="\n".join(dict.fromkeys(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)),
             hint="\n".join(
                 dict.fromkeys(
                     [

@@ -144,9 +144,9 @@ def test_a_chart_yaml_of_two_documents(helm: Helm, make_chart: MakeChart) -> Non
     same(helm, chart)
     with stage(ChartSource(str(chart)), helm) as staged:
         annotated = staged.annotated("helm-pin/digests", "{}")
-        assert (annotated.name, annotated.annotations) == ("first", {"helm-pin/digests": "{}"})
+        assert (annotated.name, annotated.metadata["annotations"]) == ("first", {"helm-pin/digests": "{}"})
         assert "helm-pin/digests" in helm.run(["show", "chart", str(annotated.archive())])
-        assert staged.annotations == {}
+        assert "annotations" not in staged.metadata
 
 
 def test_every_rendered_source_is_found(helm: Helm, parent: Path) -> None:
@@ -206,7 +206,7 @@ def test_the_annotation_is_all_that_changes(helm: Helm, parent: Path) -> None:
         pinned = staged.annotated("helm-pin/digests", text)
         annotated = release(helm, pinned.archive())
         shown = yaml.safe_load(annotated["shown"].partition("---\n")[0])
-        assert shown.pop("annotations") == {"helm-pin/digests": text} == pinned.annotations
+        assert shown.pop("annotations") == {"helm-pin/digests": text} == pinned.metadata["annotations"]
         assert shown == yaml.safe_load(plain["shown"].partition("---\n")[0])
         assert annotated["shown"].partition("---\n")[2] == plain["shown"].partition("---\n")[2]
         if "stored" in annotated:

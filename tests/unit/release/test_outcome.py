@@ -103,7 +103,7 @@ def test_a_history_that_cannot_be_read_is_read_once_more() -> None:
         (
             [THREE, FOUR, HistoryRow(5, "pending-rollback", "Rollback to 3")],
             FOUR,
-            "revision 5 is pending-rollback: Rollback to 3; helm pin rollback web 3 goes on with it",
+            "revision 5 is pending-rollback: Rollback to 3; helm pin rollback web 3 continues it",
         ),
         (
             [HistoryRow(1, "pending-install", "Initial install underway")],
