@@ -53,7 +53,7 @@ def test_settings_alone_are_said_to_be_incomplete(promise: Promise, tmp_path: Pa
     said = "Incomplete: no value carries example.com/a/b:1"
     chart = written(tmp_path / "chart", {"templates/pod.yaml": pod("example.com/a/b:1")})
     done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "json")
-    assert f"{said}; helm pin upgrade pins them.\n" in done.stderr
+    assert f"{said}; helm pin upgrade pins it.\n" in done.stderr
     written(chart, {"templates/pod.yaml": pod("example.com/a/b:1", "auto")})
     done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "json")
     assert done.status == 3

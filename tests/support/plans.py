@@ -25,6 +25,11 @@ A = digest("a")
 ALSO = ExtraImageRules(())
 
 
+def annotations(chart: Chart) -> dict[str, str]:
+    """Those in a chart's Chart.yaml."""
+    return chart.metadata.get("annotations") or {}
+
+
 def chart(folder: Path, more: Mapping[str, str] | None = None, **templates: str) -> Chart:
     """A chart `app`. more: its other files, by path."""
     files = {"Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n", **(more or {})}

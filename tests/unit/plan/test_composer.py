@@ -21,7 +21,7 @@ from helmpin.plan.template_hints import hints_for
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render.diff import Comparison, compare
 from helmpin.render.repeatable import repeatable
-from tests.support.plans import Ask, Renderer, chart, rendered
+from tests.support.plans import Ask, Renderer, annotations, chart, rendered
 from tests.support.renders import POD, digest, document, pod
 
 A, B = digest("a"), digest("b")
@@ -202,8 +202,8 @@ def test_every_file_gets_its_own_pins_and_the_record_its_place(tmp_path: Path) -
     assert f"@{A}" in changed[FILE] and "t/side:1" in changed[FILE] and f"@{B}" not in changed[FILE]
     assert f"@{B}" in changed["templates/db.yaml"] and f"@{A}" not in changed["templates/db.yaml"]
     assert changed["templates/other.yaml"] == "x"
-    assert whole.annotations == {ANNOTATION: RECORD.to_json()}
-    assert made.rendered.chart.annotations == {}, "the chart itself never changes"
+    assert annotations(whole) == {ANNOTATION: RECORD.to_json()}
+    assert annotations(made.rendered.chart) == {}, "the chart itself never changes"
 
 
 def test_equal_references_in_one_text_are_told_apart(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from helmpin.plan.plan import Plan
 from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, Image, Undo, parse
-from tests.support.plans import Ask, Renderer, chart, never, rendered
+from tests.support.plans import Ask, Renderer, annotations, chart, never, rendered
 from tests.support.renders import digest, document, pod
 
 A, B, C = digest("a"), digest("b"), digest("c")
@@ -77,8 +77,8 @@ def test_the_chart_that_was_compared_is_the_chart_of_the_plan(tmp_path: Path) ->
     assert [use.image for use in plan.render.images()] == [f"{WEB}@{A}"]
     (asked,) = renderer.asked
     assert plan.chart.template_files() == asked.chart.template_files()
-    assert parse(plan.chart.annotations[ANNOTATION], "x") == plan.record
-    assert plan.chart.annotations == asked.chart.annotations, "the record was in the render too"
+    assert parse(annotations(plan.chart)[ANNOTATION], "x") == plan.record
+    assert annotations(plan.chart) == annotations(asked.chart), "the record was in the render too"
     assert plan.release == "web" and plan.followers == ()
 
 
@@ -110,7 +110,7 @@ def test_followers_are_in_the_plan_and_in_the_final_record(tmp_path: Path) -> No
         == ("ConfigMap/c data.image",)
         == tuple(follower.place() for follower in plan.images[0].followers)
     )
-    assert parse(plan.chart.annotations[ANNOTATION], "x") == plan.record
+    assert parse(annotations(plan.chart)[ANNOTATION], "x") == plan.record
 
 
 def test_all_annotations_are_printed_without_the_record(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_what_changes_something_else_is_given_up_after_one_plain_render(tmp_path
         return pod(f"{WEB}@{A}" if ask.set or f"@{A}" in ask.files[FILE] else WEB, label=tag)
 
     plan, renderer = made(tmp_path, says)
-    assert [(bool(ask.set), bool(ask.chart.annotations)) for ask in renderer.asked] == [
+    assert [(bool(ask.set), bool(annotations(ask.chart))) for ask in renderer.asked] == [
         (True, True),
         (False, False),
         (False, True),
@@ -279,7 +279,7 @@ def test_an_image_that_other_plain_renders_do_not_have_is_refused(tmp_path: Path
 
 def test_a_template_that_prints_all_of_the_chart_is_refused(tmp_path: Path) -> None:
     def says(ask: Ask) -> str:
-        return by_tag(ask) + document(f"kind: ConfigMap\ndata: {{all: {ask.chart.annotations!r}}}\n")
+        return by_tag(ask) + document(f"kind: ConfigMap\ndata: {{all: {annotations(ask.chart)!r}}}\n")
 
     files = {FILE: READS, "templates/all.yaml": "data: {{ toJson .Chart }}\n"}
     for plain, lock in ((PLAIN, {WEB: A}), (pod(f"{WEB}@{C}"), {WEB: C})):
@@ -291,7 +291,7 @@ def test_a_template_that_prints_all_of_the_chart_is_refused(tmp_path: Path) -> N
 def test_where_nothing_is_pinned_a_render_shows_that_the_record_stays_out(tmp_path: Path) -> None:
     plain = pod(f"{WEB}@{C}")
     plan, renderer = made(tmp_path, lambda _: plain, plain=plain, lock={WEB: C}, files={FILE: "{{ toJson .Chart }}"})
-    assert plan.renders == 2 and renderer.asked[0].chart.annotations == plan.chart.annotations
+    assert plan.renders == 2 and annotations(renderer.asked[0].chart) == annotations(plan.chart)
     with_name = plain + document(f"kind: ConfigMap\ndata: {{about: {ANNOTATION}}}\n")
     again, _ = made(tmp_path, lambda _: with_name, plain=with_name, lock={WEB: C}, files={FILE: "{{ toJson .Chart }}"})
     assert again.images[0].problem is None, "the chart's own text says so, with or without a record"
@@ -304,7 +304,7 @@ HASHED = "kind: ConfigMap\nmetadata: {{name: all-{}}}\n"
 def test_a_record_that_shows_only_in_a_hash_is_to_blame(tmp_path: Path, plain: str) -> None:
     def says(ask: Ask) -> str:
         shown = pod(f"{WEB}@{A}") if ask.set and plain == PLAIN else plain
-        return shown + document(HASHED.format("1" if ask.chart.annotations else "0"))
+        return shown + document(HASHED.format("1" if annotations(ask.chart) else "0"))
 
     files = {FILE: READS, "templates/all.yaml": "name: {{ toJson .Chart | sha256sum }}\n"}
     with pytest.raises(Refused, match="prints helm-pin's record") as refused:
@@ -317,7 +317,7 @@ def test_a_value_that_is_evaluated_may_show_the_record(tmp_path: Path) -> None:
     for text, refused in (("{{ tpl .Values.name . }}", True), ("{{ .Values.name }}", False)):
 
         def says(ask: Ask) -> str:
-            return document(HASHED.format("1" if ask.chart.annotations else "0"))
+            return document(HASHED.format("1" if annotations(ask.chart) else "0"))
 
         case = {
             "plain": document(HASHED.format("0")),
@@ -358,12 +358,12 @@ def test_where_nothing_can_be_pinned_the_plain_chart_is_rendered_once_more(tmp_p
     lost = pod(WEB, source="app/templates/none.yaml")
     plan, renderer = made(tmp_path, lambda _: lost, plain=lost, values={})
     assert plan.images[0].problem is not None and plan.record.images == ()
-    assert renderer.asked[-1].chart.annotations == {} and plan.renders == 1 + len(renderer.asked)
+    assert annotations(renderer.asked[-1].chart) == {} and plan.renders == 1 + len(renderer.asked)
     with pytest.raises(HelmFailed, match="images changed between two renders") as failed:
-        made(tmp_path, lambda ask: lost if ask.chart.annotations else pod(SIDE) * 2, plain=lost, values={})
+        made(tmp_path, lambda ask: lost if annotations(ask.chart) else pod(SIDE) * 2, plain=lost, values={})
     assert failed.value.why == f"the first render had {WEB}\nthe next had {SIDE}"
     with pytest.raises(HelmFailed, match="images changed between") as failed:
-        made(tmp_path, lambda ask: lost if ask.chart.annotations else "", plain=lost, values={})
+        made(tmp_path, lambda ask: lost if annotations(ask.chart) else "", plain=lost, values={})
     assert failed.value.why.endswith("the next had none")
 
 
@@ -384,7 +384,7 @@ def test_a_search_that_comes_to_no_end_leaves_every_image_out(tmp_path: Path) ->
 
     def says(ask: Ask) -> str:
         """Each time, one image is not pinned after all."""
-        if not ask.chart.annotations:
+        if not annotations(ask.chart):
             return plain
         text = plain
         for n, name in list(enumerate(names))[len(renderer.asked) :]:
@@ -398,7 +398,7 @@ def test_a_search_that_comes_to_no_end_leaves_every_image_out(tmp_path: Path) ->
     assert all(image.problem and image.problem.kind == "refused" for image in plan.images)
     assert "no render was left" in str(plan.images[-1].problem) and plan.followers == ()
     assert plan.record.images == () and plan.chart.template_files() == files
-    assert sum(bool(ask.chart.annotations) for ask in renderer.asked) == MOST_ATTEMPTS + MOST_REPAIRS
+    assert sum(bool(annotations(ask.chart)) for ask in renderer.asked) == MOST_ATTEMPTS + MOST_REPAIRS
 
 
 # -- values alone -------------------------------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def test_each_value_is_tried_until_one_pins_what_the_template_did(tmp_path: Path
     plan, renderer = made(tmp_path, reads("other"), files=LITERAL, values=TWO, values_only=True)
     assert plan.set_arguments == ["--set-string", f"other={WEB}@{A}"] and plan.images[0].via == "values"
     assert plan.renders == 1 + len(renderer.asked) == 4
-    assert plan.chart.annotations == renderer.asked[-1].chart.annotations
+    assert annotations(plan.chart) == annotations(renderer.asked[-1].chart)
 
 
 def test_the_template_keeps_what_no_value_pins(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, parse
 from helmpin.render.output import parse as parse_render
 from tests.support import findings
-from tests.support.plans import A, Ask, Renderer, chart, image, plan, rendered
+from tests.support.plans import A, Ask, Renderer, annotations, chart, image, plan, rendered
 from tests.support.renders import POD, document, pod
 
 SETTINGS = Settings("pin", (), ("*",), (), False, RegistrySettings())
@@ -308,7 +308,7 @@ def test_a_chart_without_images_has_an_empty_record(tmp_path: Path) -> None:
     made = make_plan(found, SETTINGS, "web", no_jobs(found), namespace="shop")
     assert (made.release, made.namespace) == ("web", "shop")
     assert (made.images, made.set_arguments, made.settings, made.renders) == ([], [], (), 1)
-    assert parse(made.chart.annotations[ANNOTATION], "x") == made.record and made.record.images == ()
+    assert parse(annotations(made.chart)[ANNOTATION], "x") == made.record and made.record.images == ()
     assert made.chart.template_files() == found.chart.template_files()
     assert made.render is found.plain
 

@@ -94,7 +94,7 @@ def test_the_reasons_name_details_uses_and_what_was_rejected(tmp_path: Path) -> 
     assert blocks[0].splitlines()[:2] == ["a:1", "  version   1.2.3"]
     assert blocks[0].count("\n  used by ") == 2
     assert blocks[0].splitlines()[-1] == "  rejected a.tag: it changes Pod/x"
-    assert blocks[-1] == f"{made.renders} renders"
+    assert blocks[-1] == f"{made.renders} render"
 
 
 # -- as data ------------------------------------------------------------------------------------------------------------
