@@ -307,27 +307,35 @@ def containers(pod: Object) -> Iterator[Container]:
     """The containers of a pod, and its image volumes."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     pending = str(status.get("reason") or "") or _not_scheduled(status)
-    mounted: dict[str, str] = {}
+    yield from _of_containers(spec, status, pending)
+    yield from _of_image_volumes(spec, status, pending)
+
+
+def _of_containers(spec: Object, status: Object, pending: str) -> Iterator[Container]:
+    """pending: why the pod has not started; '' if that is unknown, or it has."""
     for kind, reports in STATUSES.items():
-        by_name = {s.get("name"): s for s in status.get(reports) or []}
+        by_name = {report.get("name"): report for report in status.get(reports) or []}
         for item in spec.get(kind) or []:
             report = by_name.get(item["name"]) or {}
             state = report.get("state") or {}
             why = (state.get("waiting") or {}).get("reason") or ("" if report else pending)
-            runs = "running" in state or "terminated" in state or bool(report.get("lastState"))
-            slot = (kind, str(item["name"]))
             yield Container(
-                slot=slot,
+                slot=(kind, str(item["name"])),
                 image=str(item.get("image", "")),
                 image_id=str(report.get("imageID") or ""),
-                runs=runs,
+                runs="running" in state or "terminated" in state or bool(report.get("lastState")),
                 reason=f": {why}" if why else "",
             )
-        for report in by_name.values():
-            for mount in report.get("volumeMounts") or []:
-                volume = (mount.get("volumeStatus") or {}).get("image") or {}  # API reference, VolumeMountStatus
-                mounted[str(mount.get("name"))] = str(volume.get("imageRef") or "")
-    started = status.get("phase") not in (None, "Pending")
+
+
+def _of_image_volumes(spec: Object, status: Object, pending: str) -> Iterator[Container]:
+    """The volumes that are images. Which digest one has, the containers report that mount it (API reference, VolumeMountStatus)."""
+    reported = (report for reports in STATUSES.values() for report in status.get(reports) or [])
+    mounts = (mount for report in reported for mount in report.get("volumeMounts") or [])
+    mounted = {
+        str(mount.get("name")): str(((mount.get("volumeStatus") or {}).get("image") or {}).get("imageRef") or "")
+        for mount in mounts
+    }
     for volume in spec.get("volumes") or []:
         if image := str((volume.get("image") or {}).get("reference") or ""):
             name = str(volume["name"])
@@ -335,7 +343,7 @@ def containers(pod: Object) -> Iterator[Container]:
                 slot=("volumes", name),
                 image=image,
                 image_id=mounted.get(name, ""),
-                runs=started,
+                runs=status.get("phase") not in (None, "Pending"),
                 reason=f": {pending}" if pending else "",
             )
 

@@ -30,13 +30,7 @@ def run(request: Request) -> int:
     """Print the audit. Returns 4 if something that --fail-on names was found, else 1 if something could not be read, else 5 if a
     registry did not answer."""
     fail_on = _fail_on(request)
-    check_is_file("a report", request.options["to"] or "")
-    if not request.options["registry"]:
-        if request.options["describe"]:
-            raise UsageError("--describe requires --registry", hint="add --registry, or leave it out")
-        refuse_registry_flags(request, "without --registry")
-    if request.options["describe"] and (form := request.options["output"]) in ("table", "prometheus", "images"):
-        raise UsageError(f"--describe has no effect with -o {form}", hint="leave it out, or print -o json or html")
+    _check(request)
     registries = Registries(request.settings.registry) if request.options["registry"] else None
     output.progress("reading the releases and what runs …")
     try:
@@ -48,6 +42,35 @@ def run(request: Request) -> int:
         audit if snapshot.releases_read else audit._replace(releases=without_records(snapshot))
         for snapshot, audit in zip(snapshots, judged, strict=True)
     ]
+    text = _text(audits, request.options["output"])
+    if request.options["to"]:
+        deliver(f"{text}\n", request.options["to"])
+    elif text:
+        print(text)
+    unanswered = _say_what_is_missing(audits)
+    if fail_on & _found(audits):
+        return 4
+    if "none" in fail_on:
+        return 0
+    if any(audit.unread for audit in audits):
+        _say_incomplete(audits, snapshots, everywhere=request.options["all-namespaces"])
+        return 1
+    return 5 if unanswered else 0
+
+
+def _check(request: Request) -> None:
+    """Raise UsageError for flags that do not belong together."""
+    check_is_file("a report", request.options["to"] or "")
+    if not request.options["registry"]:
+        if request.options["describe"]:
+            raise UsageError("--describe requires --registry", hint="add --registry, or leave it out")
+        refuse_registry_flags(request, "without --registry")
+    if request.options["describe"] and (form := request.options["output"]) in ("table", "prometheus", "images"):
+        raise UsageError(f"--describe has no effect with -o {form}", hint="leave it out, or print -o json or html")
+
+
+def _text(audits: Sequence[Audit], form: str) -> str:
+    """The report in one of its forms."""
     forms: dict[str, Callable[[], str]] = {
         "table": lambda: _table(audits),
         "prometheus": lambda: prometheus(audits),
@@ -56,11 +79,11 @@ def run(request: Request) -> int:
         "yaml": lambda: structured.as_yaml(as_data(audits)),
         "images": lambda: "\n".join(image_lines(i for a in audits for r in a.releases for i in r.digests)),
     }
-    text = forms[request.options["output"]]()
-    if request.options["to"]:
-        deliver(f"{text}\n", request.options["to"])
-    elif text:
-        print(text)
+    return forms[form]()
+
+
+def _say_what_is_missing(audits: Sequence[Audit]) -> bool:
+    """Report what could not be read, and what registries did not answer. Returns whether one did not."""
     for audit in audits:
         for line in audit.unread:
             output.say(f"Not read{f' in {audit.context}' if audit.context else ''}: {line}")
@@ -68,20 +91,20 @@ def run(request: Request) -> int:
     for registry in dict.fromkeys(registry for registry, _ in unanswered):
         reasons = "; ".join(why for each, why in unanswered if each == registry)
         output.say(f"No answer from {registry}: {reasons}; not all of its digests and tags are known.")
-    if fail_on & _found(audits):
-        return 4
-    unread = {audit.context: audit.unread for audit in audits if audit.unread}
-    if unread and "none" not in fail_on:
-        places = ", ".join(filter(None, unread))
-        why = "see what is not read above"
-        if any(snapshot.unseen or not snapshot.releases_read for snapshot in snapshots):
-            from helmpin.cluster_advice import advice
+    return bool(unanswered)
 
-            messages = " ".join(line for lines in unread.values() for line in lines)
-            why = advice(messages, None if request.options["all-namespaces"] else env.given_namespace())
-        output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
-        return 1
-    return 5 if unanswered and "none" not in fail_on else 0
+
+def _say_incomplete(audits: Sequence[Audit], snapshots: Sequence[Snapshot], *, everywhere: bool) -> None:
+    """Report where something could not be read, and what to do about it."""
+    unread = {audit.context: audit.unread for audit in audits if audit.unread}
+    places = ", ".join(filter(None, unread))
+    why = "see what is not read above"
+    if any(snapshot.unseen or not snapshot.releases_read for snapshot in snapshots):
+        from helmpin.cluster_advice import advice
+
+        messages = " ".join(line for lines in unread.values() for line in lines)
+        why = advice(messages, None if everywhere else env.given_namespace())
+    output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
 
 
 def _fail_on(request: Request) -> set[str]:

@@ -26,22 +26,9 @@ from helmpin.save import is_stream, save
 def run(request: Request) -> int:
     """Write the lock file, or with --check compare it."""
     name, check, globs = (request.options[option] for option in ("file", "check", "update"))
-    if check and globs:
-        raise UsageError("--check changes nothing, so it takes no --update", hint="leave one out")
-    check_is_file("a lock", name)
-    if not check:
-        refuse_dry_run(request, "--check compares and writes nothing; helm pin plan shows the digests")
-    if is_stream(name) and not check:
-        raise UsageError(
-            "a lock that is written cannot be a device or a pipe", where=name, hint="name a file; --check writes none"
-        )
+    _check(request)
     text = _read(name, needed=check)
-    old = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)
-    if not old.is_ours:
-        raise UsageError(
-            f"{name} is an Images.lock, which helm-pin only reads",
-            hint="name another file with --file, or write this one with helm dt images lock",
-        )
+    old = _parsed(text, name)
     if not check:
         lifeline.nothing_yet(f"{name} was not written")
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
@@ -59,21 +46,53 @@ def run(request: Request) -> int:
     doubtful = [change for change in todo if change.kind == "moved" or change.reference in tagless]
     why = _Why(_gone(doubtful, request) if check else frozenset(), tagless, jobs)
     _show(request.options["output"], name, todo, why, needless)
-    differs = any(change.kind != "unchanged" or change.reference in tagless for change in todo)
-    if check and differs:
-        does = "adds" if request.options["keep"] else "adds and removes"
-        tags = "; push a tag that is gone again, or have the chart use another one" if tagless else ""
-        raise VerificationFailed(
-            f"{name} does not match the chart and the registry: {_count(todo, why)}",
-            why="\n".join(
-                f"{change.reference}: {job} exists already and keeps the digest that it ran with; no --update changes that"
-                for change in todo
-                if change.kind != "unchanged" and (job := jobs.get(change.reference))
-            ),
-            hint=f"helm pin lock with the same arguments {does} images; --update GLOB takes the current digests{tags}",
-        )
+    if check:
+        _refuse_differences(name, todo, why, keep=request.options["keep"])
     output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo, why)}.")
     return 0
+
+
+def _check(request: Request) -> None:
+    """Raise UsageError for flags that do not belong together, and for a file that cannot be a lock."""
+    name, check = request.options["file"], request.options["check"]
+    if check and request.options["update"]:
+        raise UsageError("--check changes nothing, so it takes no --update", hint="leave one out")
+    check_is_file("a lock", name)
+    if check:
+        return
+    refuse_dry_run(request, "--check compares and writes nothing; helm pin plan shows the digests")
+    if is_stream(name):
+        raise UsageError(
+            "a lock that is written cannot be a device or a pipe", where=name, hint="name a file; --check writes none"
+        )
+
+
+def _parsed(text: str, name: str) -> Lock:
+    """The lock in a text; an empty one for no text. Raises UsageError for one that is not helm-pin's own."""
+    lock = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)
+    if not lock.is_ours:
+        raise UsageError(
+            f"{name} is an Images.lock, which helm-pin only reads",
+            hint="name another file with --file, or write this one with helm dt images lock",
+        )
+    return lock
+
+
+def _refuse_differences(name: str, todo: Sequence[LockChange], why: _Why, *, keep: bool) -> None:
+    """Raise VerificationFailed if the file would change, or has tags that are gone."""
+    if all(change.kind == "unchanged" and change.reference not in why.tagless for change in todo):
+        return
+    tags = "; push a tag that is gone again, or have the chart use another one" if why.tagless else ""
+    raise VerificationFailed(
+        f"{name} does not match the chart and the registry: {_count(todo, why)}",
+        why="\n".join(
+            f"{change.reference}: {job} exists already and keeps the digest that it ran with; no --update changes that"
+            for change in todo
+            if change.kind != "unchanged" and (job := why.jobs.get(change.reference))
+        ),
+        hint=f"helm pin lock with the same arguments {'adds' if keep else 'adds and removes'} images; "
+        f"--update GLOB takes the current digests{tags}",
+    )
 
 
 class _Why(NamedTuple):

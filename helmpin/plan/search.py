@@ -240,8 +240,21 @@ class Search:
     # -- what a render taught ----------------------------------------------------------------------------------------
 
     def _blame_collateral(self, result: Comparison) -> list[Group]:
+        """Drop what may have caused the differences. Returns the groups that were blamed, or got their values back."""
         restored = self._drop_suspicions(result)
         left = self._leave_subcharts(result) if not restored else {}
+        blames = self._blames(result, left)
+        for blame in blames:
+            self._drop_blamed(blame, result, is_restored=blame.group in restored)
+        return [
+            *restored,
+            *(group for groups in left.values() for group in groups),
+            *(blame.group for blame in blames),
+        ]
+
+    def _blames(self, result: Comparison, left: Collection[tuple[str, ...]]) -> list[_Blame]:
+        """The groups that may have caused differences. A difference that template pins have caused fails these uses. left: the
+        subcharts whose values were left already."""
         blames: dict[Group, _Blame] = {}
         active = self._active()
         carrying = [(difference, self._causes.carriers(difference)) for difference in result.collateral]
@@ -262,22 +275,22 @@ class Search:
                 for group in carriers:
                     for use in [use for use in group.uses if use.key in self._by_template]:
                         self._fail(use, f"pinning it in the template changes something else: {difference}")
-        for group, why, paths, certain, doubtful in blames.values():
-            fails = group not in restored and any(use.key in result.failing for use in group.uses)
-            if fails or certain:
-                self._note(group.uses, f"{_names(group.current())}: {why}")
-            else:
-                self._suspect(group, paths, doubtful, why)
-            if fails:
-                group.fail(result.images.get(use.key, "") for use in group.uses)
-            else:
-                self._note_spilling(group, paths, result.collateral if certain else ())
-                group.leave_paths(paths)
-        return [
-            *restored,
-            *(group for groups in left.values() for group in groups),
-            *(blame.group for blame in blames.values()),
-        ]
+        return list(blames.values())
+
+    def _drop_blamed(self, blame: _Blame, result: Comparison, *, is_restored: bool) -> None:
+        """Drop the candidates of a group that may have caused differences. is_restored: whether it has just got them back, so that
+        the result does not show what they pin."""
+        group, why, paths, certain, doubtful = blame
+        fails = not is_restored and any(use.key in result.failing for use in group.uses)
+        if fails or certain:
+            self._note(group.uses, f"{_names(group.current())}: {why}")
+        else:
+            self._suspect(group, paths, doubtful, why)
+        if fails:
+            group.fail(result.images.get(use.key, "") for use in group.uses)
+        else:
+            self._note_spilling(group, paths, result.collateral if certain else ())
+            group.leave_paths(paths)
 
     def _note_spilling(self, group: Group, paths: Collection[ValuePath], collateral: Iterable[Difference]) -> None:
         """Note which of these paths of a group show in differences as a whole, apart from its own reference."""
