@@ -105,19 +105,21 @@ def _resolve(
             # the chart itself pins it: the digest is known, and runtimes check it
             resolved[image] = Resolved(reference.digest, "")
         elif isinstance(answer, RegistryError):
-            problems[image] = _unresolved(image, answer, by_image[image], rendered.origin.values or {})
+            problems[image] = _unresolved(image, answer, by_image[image], rendered.origin.values or {}, lock)
         else:
             resolved[image] = answer
     return resolved
 
 
-def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse], values: Mapping[str, Any]) -> Problem:
+def _unresolved(
+    image: str, error: RegistryError, uses: Sequence[ImageUse], values: Mapping[str, Any], lock: Lock | None
+) -> Problem:
     """The problem of an image that was not resolved, with a hint that fits its uses. values: helm's computed ones."""
     hint = error.hint
     if error.kind == "not-found":
         numbers = {text_of(value) for _, value in leaves(values) if isinstance(value, (int, float))}
         hint = "\n".join(filter(None, (hint, naming_numbers(number_hint(image, numbers), image, values))))
-    elif error.kind in ("unreachable", "timeout", "rate-limited"):
+    elif error.kind in ("unreachable", "timeout", "rate-limited") and lock is None:
         hint += "\nor take the digests from a lock or a release: plan and upgrade --lock FILE, or --lock release:NAMESPACE/NAME"
     if all(only_tests(use.hook) for use in uses):
         hint = f"only a test hook uses it; if you do not run that, {let_through(image)}\n{hint}"

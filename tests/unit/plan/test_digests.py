@@ -38,15 +38,18 @@ def rendered(text: str) -> Rendered:
 
 
 def planned(
-    text: str, lock: dict[str, str], *, settings: Settings = SETTINGS, stored: str = "", only: bool = True
+    text: str, lock: dict[str, str] | None, *, settings: Settings = SETTINGS, stored: str = "", only: bool = True
 ) -> ResolvedImages:
     """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live."""
     chart = rendered(text)
     jobs = KeptJobs(chart.plain, lambda: UpgradedRevision([stored], frozenset()), lambda item: item)
     found = Lock(
-        {Reference.parse(name): value for name, value in lock.items()}, "lock", "helm-pin.lock.yaml", only=only
+        {Reference.parse(name): value for name, value in (lock or {}).items()},
+        "lock",
+        "helm-pin.lock.yaml",
+        only=only,
     )
-    return digests_of(chart, chart.plain.images(), settings, jobs, found)
+    return digests_of(chart, chart.plain.images(), settings, jobs, None if lock is None else found)
 
 
 def by_image(text: str, found: ResolvedImages) -> dict[str, str]:
@@ -169,8 +172,9 @@ def test_a_tag_that_looks_like_a_number_is_explained_where_it_is_not_there_and_a
         under_test, "resolve", lambda _, wanted, *__: {r: RegistryError(r, kind, "no", "try again") for r in wanted}
     )
     monkeypatch.setattr(under_test, "number_hint", lambda text, numbers: f"quote {text} {numbers}")
-    hint = planned(pod(WEB), {}, only=False).problems[WEB].hint
-    assert hint == f"try again{also}"
+    assert planned(pod(WEB), None).problems[WEB].hint == f"try again{also}"
+    with_a_lock = planned(pod(WEB), {}, only=False).problems[WEB].hint  # which lacks the image
+    assert with_a_lock == f"try again{also if kind == 'not-found' else ''}"
 
 
 def test_the_gate_refuses_every_spelling_of_an_image() -> None:
