@@ -14,8 +14,8 @@ from helmpin.plan.record_filter import may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.varying import Varying
 from helmpin.release.record import ANNOTATION, Record
+from helmpin.render.needs import evaluates_text, texts
 from helmpin.render.output import Render
-from helmpin.render.renderer import evaluates_text, texts
 
 _ABSENT = object()
 SORT_IT = (

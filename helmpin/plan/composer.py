@@ -27,8 +27,8 @@ from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.plan.varying import Varying
 from helmpin.release.record import ANNOTATION, Record
+from helmpin.render.needs import texts
 from helmpin.render.output import Render
-from helmpin.render.renderer import texts
 from helmpin.render.repeatable import PREFIX
 from helmpin.timeline import step
 

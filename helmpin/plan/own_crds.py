@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from helmpin import kube_yaml
 from helmpin.arguments import dry_run, is_on
-from helmpin.errors import Refused
+from helmpin.errors import HelmFailed, Refused
 from helmpin.plan.rendered import Rendered, render_with_probe
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ def rendered_instead_of_a_dry_run(
 def _brings_apis(task: Task, chart: Chart) -> bool:
     """Whether Helm, before it renders what it installs, installs CRDs whose APIs the cluster lacks, which no dry run does."""
     from helmpin.render.helm_probe import capabilities
-    from helmpin.render.renderer import crd_apis
 
     crds = chart.crd_files().values()
     deploys = dry_run(task.flags) == "none"
@@ -51,7 +51,6 @@ def rendered_before_crds(task: Task, chart: Chart, compared: Chart, given: Mappi
     and those of the CRDs. Raises HelmFailed, and Refused if the images depend on APIs that only helm template has."""
     from helmpin.render.helm_probe import capabilities
     from helmpin.render.probe import HOOK_TEXT
-    from helmpin.render.renderer import crd_apis
 
     version, apis = capabilities(task.helm)
     known = [*apis, *crd_apis(chart.crd_files().values())]
@@ -75,7 +74,6 @@ def _refuse_own_apis(task: Task, chart: Chart) -> None:
     """Raise Refused if the images of a chart that looks objects up depend on the APIs of its own CRDs: no render knows both the
     objects and these APIs."""
     from helmpin.render.helm_probe import capabilities
-    from helmpin.render.renderer import crd_apis
 
     version, apis = capabilities(task.helm)
     brought = crd_apis(chart.crd_files().values())
@@ -105,3 +103,29 @@ def _refuse_other_images(*renders: Render) -> None:
             + "\n".join(sorted(f"{image}, in {source}" for source, image in images[0] ^ images[1])),
             hint="install the CRDs first: helm show crds CHART | kubectl apply --server-side -f -, then run it again",
         )
+
+
+def crd_apis(texts: Iterable[str]) -> list[str]:
+    """The API versions that a chart's own CRDs add: helm installs them before it renders."""
+    found: list[str] = []
+    for spec in _crd_specs(texts):
+        names, versions = spec.get("names"), spec.get("versions")
+        kind = names.get("kind") if isinstance(names, dict) else None
+        for version in versions if isinstance(versions, list) else []:
+            if isinstance(version, dict) and version.get("served") is not False:  # discovery lists those alone
+                api = f"{spec.get('group')}/{version.get('name')}"
+                found += [api, f"{api}/{kind}"]
+    return found
+
+
+def _crd_specs(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The specs of the CRDs in a chart's files."""
+    for text in texts:
+        try:
+            documents = kube_yaml.read_all(text, what="a CRD cannot be read", where="crds/")
+        except HelmFailed:
+            continue  # helm reports it when it installs the CRDs
+        for document in documents:
+            is_crd = isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition"
+            if is_crd and isinstance(document.get("spec"), dict):
+                yield document["spec"]

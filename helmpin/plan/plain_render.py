@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from helmpin.plan.rendered import Rendered
     from helmpin.plan.task import Task
     from helmpin.render.merged_values import MergedValues
-    from helmpin.render.renderer import Needs, Renderer
+    from helmpin.render.needs import Needs
+    from helmpin.render.renderer import Renderer
 
 REUSE = "--reset-then-reuse-values"
 """The flag for what helm does by itself if no values are given."""
@@ -143,14 +144,15 @@ class EarlyRender(NamedTuple):
 def start_early(task: Task, chart: Chart, compared: Chart) -> EarlyRender | None:
     """Start `helm template`, which most commands need; None where only the dry run will do. chart, compared: as Rendered has them.
     Raises HelmFailed when helm cannot be started."""
-    from helmpin.render.renderer import Needs, needs
+    from helmpin.render.needs import Needs, needs
 
     return _start_early(task, compared, needs(chart, ()) if task.command != "template" else Needs.NOTHING)
 
 
 def _start_early(task: Task, compared: Chart, need: Needs) -> EarlyRender | None:
+    from helmpin.render.needs import Needs
     from helmpin.render.probe import HOOK_TEXT, PROBE, hiding
-    from helmpin.render.renderer import Needs, renderer_for
+    from helmpin.render.renderer import renderer_for
 
     as_upgrade = need is Needs.CLUSTER
     if need is Needs.RELEASE or (as_upgrade and (task.command != "upgrade" or task.dry_run() != "server")):
@@ -188,8 +190,8 @@ def render_plain(
     what this one needs. reading, merged: the release and the user's values, which helm is reading; None where there is none.
     """
     from helmpin.plan.rendered import render_with_probe
+    from helmpin.render.needs import Needs, needs
     from helmpin.render.probe import UNKNOWN
-    from helmpin.render.renderer import Needs, needs
 
     deploys = task.command != "template"
     reuse, reuses = Reuse(), False

@@ -9,7 +9,7 @@ from functools import cached_property
 from helmpin.chart.stage import Chart
 from helmpin.plan.rendered import Rendered
 from helmpin.render import nondeterminism
-from helmpin.render.renderer import evaluates_text, texts
+from helmpin.render.needs import evaluates_text, texts
 from helmpin.render.repeatable import own_files
 
 _EVALUATES_FILES = re.compile(r"\btpl\b[^}]*\.Files|\.Files[^}]*\|\s*tpl\b")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from helmpin.arguments import Given, words
 from helmpin.chart.stage import Chart
@@ -13,7 +11,6 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.named_tuple import NamedTuple
-from helmpin.render.actions import STRING, TPL, actions, any_matches, whole_word
 from helmpin.render.values import ValuesInput
 
 if TYPE_CHECKING:
@@ -39,83 +36,6 @@ NOT_RENDERED = frozenset(
 )
 """Flags that must not affect the renders, in which every hook and test of the release is pinned."""
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
-_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-"""A possible action in a file of another format, whose quotes are not those of a template."""
-_COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
-"""A comment of a values file."""
-_LOOKS_FOR = re.compile(r'\bcontains\s+["`]\{\{["`]')
-_ASKS = (
-    *map(whole_word, ("Capabilities", "lookup", "getHostByName")),
-    whole_word("Release", r"(?!\.(?:Name|Namespace|Service)\b)"),
-)
-"""What `helm template` cannot know by itself: the cluster, and the release except its name, namespace and service."""
-_ASKS_RELEASE = (whole_word("Release", r"(?!\.(?:Name|Namespace|Service|IsInstall|IsUpgrade)\b)"),)
-"""What no flag of `helm template` can supply: the revision, or what can be any part of the release."""
-
-
-class Needs(IntEnum):
-    """What a render needs to know in addition to the chart and the values."""
-
-    NOTHING = 0
-    CLUSTER = 1
-    """The cluster, or whether there is a release to upgrade."""
-    RELEASE = 2
-    """What only the running upgrade knows: the revision."""
-
-
-def needs(chart: Chart, values: Iterable[Mapping[str, Any]]) -> Needs:
-    """What the render of a chart may depend on. Values and files count if a template evaluates text (`tpl`)."""
-    templates = chart.template_files()
-    values = list(values)
-
-    def asks(patterns: tuple[re.Pattern[str], ...]) -> bool:
-        if any(any_matches(text, pattern) for text in templates.values() for pattern in patterns):
-            return True
-        if not evaluates_text(templates):
-            return False
-        given = [text for tree in values for text in texts(tree)]
-        if any(_may_ask(text, pattern) for text in (*given, *chart.other_files()) for pattern in patterns):
-            return True
-        defaults = (_COMMENT.sub("", text) for _, _, text in chart.values_files())
-        found = (pattern.search(text) for text in (*given, *defaults) for pattern in patterns)
-        return any(found) and _makes_actions(templates)
-
-    if not asks(_ASKS):
-        return Needs.NOTHING
-    return Needs.RELEASE if asks(_ASKS_RELEASE) else Needs.CLUSTER
-
-
-def evaluates_text(templates: Mapping[str, str]) -> bool:
-    """Whether a template (path → text) may evaluate text of values and files, as `tpl` does."""
-    return any(map(TPL.search, templates.values()))
-
-
-def _makes_actions(templates: Mapping[str, str]) -> bool:
-    """Whether a template may make actions of text without braces: one of its strings has them, `printf "{{ %s }}" .Values.when`.
-    Searching for braces does not count."""
-    return any(
-        any("{{" in string for string in STRING.findall(_LOOKS_FOR.sub("", action.code)))
-        for text in templates.values()
-        for action in actions(text)
-    )
-
-
-def _may_ask(text: str, pattern: re.Pattern[str]) -> bool:
-    """Whether a text that is not a template asks for something, as a whole or in strings of its own format."""
-    return (
-        "{{" in text
-        and pattern.search(text) is not None
-        and (any_matches(text, pattern) or any(map(pattern.search, _ACTION.findall(text))))
-    )
-
-
-def texts(node: Any) -> Iterator[str]:
-    """The strings in a tree of values."""
-    if isinstance(node, (dict, list)):
-        for child in node.values() if isinstance(node, dict) else node:
-            yield from texts(child)
-    elif isinstance(node, str):
-        yield node
 
 
 class Renderer(NamedTuple):
@@ -210,31 +130,3 @@ def _as_upgrade(helm: Helm) -> list[str]:
     run of the upgrade, it reads no revision of the release."""
     validate = ["--validate"] if helm.version < (4,) else []
     return ["--is-upgrade", *validate, "--dry-run=server", "--disable-openapi-validation"]
-
-
-def crd_apis(texts: Iterable[str]) -> list[str]:
-    """The API versions that a chart's own CRDs add: helm installs them before it renders."""
-    found: list[str] = []
-    for spec in _crd_specs(texts):
-        names, versions = spec.get("names"), spec.get("versions")
-        kind = names.get("kind") if isinstance(names, dict) else None
-        for version in versions if isinstance(versions, list) else []:
-            if isinstance(version, dict) and version.get("served") is not False:  # discovery lists those alone
-                api = f"{spec.get('group')}/{version.get('name')}"
-                found += [api, f"{api}/{kind}"]
-    return found
-
-
-def _crd_specs(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The specs of the CRDs in a chart's files."""
-    from helmpin import kube_yaml
-
-    for text in texts:
-        try:
-            documents = kube_yaml.read_all(text, what="a CRD cannot be read", where="crds/")
-        except HelmFailed:
-            continue  # helm reports it when it installs the CRDs
-        for document in documents:
-            is_crd = isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition"
-            if is_crd and isinstance(document.get("spec"), dict):
-                yield document["spec"]

@@ -13,7 +13,7 @@ from helmpin.arguments import Given
 from helmpin.chart.setargs import LONGEST
 from helmpin.errors import Refused
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.plan.own_crds import rendered_before_crds, rendered_instead_of_a_dry_run
+from helmpin.plan.own_crds import crd_apis, rendered_before_crds, rendered_instead_of_a_dry_run
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.task import Task
 from helmpin.render import helm_probe, renderer
@@ -116,7 +116,7 @@ def test_a_run_that_installs_no_crds_is_left_to_the_dry_run(
 def test_a_chart_that_brings_no_new_api_is_left_to_the_dry_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crd: str
 ) -> None:
-    monkeypatch.setattr("helmpin.render.renderer.crd_apis", lambda texts: [CORE for _ in texts])
+    monkeypatch.setattr("helmpin.plan.own_crds.crd_apis", lambda texts: [CORE for _ in texts])
     asked = Asked(monkeypatch, tmp_path, by_own_api)
     assert asked.render("a: b\n", crd=crd) is None
     assert not asked.apis
@@ -178,3 +178,42 @@ def test_a_chart_that_looks_objects_up_is_left_to_the_dry_run_unless_images_depe
         "example.com/web:0, in app/templates/pod.yaml",
         "example.com/web:1, in app/templates/pod.yaml",
     ]
+
+
+# -- definitions that the chart brings ----------------------------------------------------------------------------------
+
+DEFINITION = """\
+kind: CustomResourceDefinition
+spec:
+  group: example.com
+  names: {kind: Thing}
+  versions: [{name: v1}, {name: v2}]
+"""
+
+
+def test_the_apis_of_definitions() -> None:
+    once = ["example.com/v1", "example.com/v1/Thing", "example.com/v2", "example.com/v2/Thing"]
+    assert crd_apis([DEFINITION]) == once
+    assert crd_apis([f"---\n{DEFINITION}---\nkind: Other\n---\n", DEFINITION]) == once + once
+    assert crd_apis([DEFINITION.replace("{name: v2}", "{name: v2, served: false}")]) == once[:2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- 1",
+        "a: [",
+        "text",
+        "kind: CustomResourceDefinition",
+        "kind: CustomResourceDefinition\nspec: {}",
+        "spec: {}",
+    ],
+)
+def test_files_without_a_definition(text: str) -> None:
+    assert crd_apis([text]) == []
+
+
+@pytest.mark.parametrize("spec", ["names: text", "versions: text", "versions: [1]", "versions:"])
+def test_a_definition_that_is_half_there(spec: str) -> None:
+    assert crd_apis([f"kind: CustomResourceDefinition\nspec: {{{spec}}}\n"]) == []
