@@ -1,6 +1,6 @@
 """No digest for what is not there: several maps of the values may name an image without holding its tag, each for a component of
 its own. That of a component that is off would get the digest of another one's image. One render, with another digest at each of
-these maps, shows which of them reach an image; the others are left out."""
+these maps, shows which of them reach an image, or anything else; the others are left out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt
 from helmpin.plan.candidates import Candidate
 from helmpin.render.diff import Comparison
+from helmpin.render.differences import readable
 
 
 class Pinned(NamedTuple):
@@ -48,7 +49,8 @@ class OnlyNeeded:
             if not (isinstance(result, str) or result.failing or result.collateral):
                 self.result = attempt
             return
-        shown = " ".join(result.images[key] for key in result.failing if key in result.images)
+        images = (result.images[key] for key in result.failing if key in result.images)
+        shown = " ".join([*images, *(readable(each.after) for each in result.collateral)])  # in followers, too
         if unneeded := {candidate for candidate, mark in self._marks.items() if mark not in shown}:
             self._pending = [self._without(unneeded)]
         self._marks = {}

@@ -60,6 +60,17 @@ def test_what_reaches_no_image_is_left_out() -> None:
     assert search.result is last and search.next() is None
 
 
+def test_what_reaches_something_else_stays() -> None:
+    """A follower: an argument that names the image for an operator."""
+    search = found(at("web"), at("agent"), at("off"))
+    attempt = search.next()
+    assert attempt is not None
+    argument = Difference(("a", 0, 0, ("args", 0)), "t/app:1", f"t/app:{attempt.settings[1].value}")
+    search.learn(attempt, marked(attempt, web=0, job=0)._replace(collateral=[argument]))
+    last = search.next()
+    assert last is not None and paths(last) == ["web", "agent"]
+
+
 def test_nothing_changes_where_all_are_needed_or_the_render_fails() -> None:
     search = found(at("web"), at("job"))
     before, attempt = search.result, search.next()
