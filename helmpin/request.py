@@ -42,30 +42,11 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     if command.subcommands and argv and not argv[0].startswith("-") and argv[0] not in command.subcommands:
         raise _wrong_arguments(name, argv[:1])  # before an error about a plugin that is not needed
     ours = own_flags(command)
-    flags = {
-        GROUPED: Flag("--namespace", True),
-        **{k: v for which in command.helm for k, v in _flags(helm, which).items()},
-        **ours,
-    }
-    for word in argv:
-        given_name = word.partition("=")[0]
-        if given_name.startswith("--") and len(given_name) > 2 and given_name not in flags:
-            flags |= helm.hidden_flag(command.helm, given_name)
-    positionals, given = split(argv, flags)
+    positionals, given = split(argv, _known_flags(command, ours, argv, helm))
     if namespaces := [g for g in given if g.words[0].startswith(GROUPED)]:
         given = [g for g in given if g not in namespaces]
         env.change({VALUES[GROUPED]: namespaces[-1].value or ""})
-    least, most = command.arguments
-    if len(positionals) < least or (most >= 0 and len(positionals) > most):
-        raise _wrong_arguments(name, positionals)
-    if "" in positionals:
-        raise UsageError(
-            "there is an empty word ('') on the command line",
-            hint="leave it out; in a script, a variable may be empty that must not be",
-        )
-    # after `--` a word may begin with a dash; helm gets it without the `--`, and would read it as a flag
-    if flag_like := next((word for word in _names(command, positionals) if word.startswith("-")), ""):
-        raise UsageError(f"a name cannot begin with -: {flag_like}", hint=f"see helm pin {name} --help")
+    _check_positionals(name, command, positionals)
     own = {flag.name for flag in ours.values()}
     options = _options(command, [g for g in given if g.name in own])
     if options.get(LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
@@ -88,6 +69,35 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         settings=settings,
         helm=helm,
     )
+
+
+def _known_flags(command: Command, ours: Mapping[str, Flag], argv: Sequence[str], helm: Helm) -> dict[str, Flag]:
+    """The flags that a command takes: helm's, those of helm that its help does not show and the command line has, and ours."""
+    flags = {
+        GROUPED: Flag("--namespace", True),
+        **{k: v for which in command.helm for k, v in _flags(helm, which).items()},
+        **ours,
+    }
+    for word in argv:
+        name = word.partition("=")[0]
+        if name.startswith("--") and len(name) > 2 and name not in flags:
+            flags |= helm.hidden_flag(command.helm, name)
+    return flags
+
+
+def _check_positionals(name: str, command: Command, positionals: Sequence[str]) -> None:
+    """Raise UsageError for too few or too many words, and for words that are no names."""
+    least, most = command.arguments
+    if len(positionals) < least or (most >= 0 and len(positionals) > most):
+        raise _wrong_arguments(name, positionals)
+    if "" in positionals:
+        raise UsageError(
+            "there is an empty word ('') on the command line",
+            hint="leave it out; in a script, a variable may be empty that must not be",
+        )
+    # after `--` a word may begin with a dash; helm gets it without the `--`, and would read it as a flag
+    if flag_like := next((word for word in _names(command, positionals) if word.startswith("-")), ""):
+        raise UsageError(f"a name cannot begin with -: {flag_like}", hint=f"see helm pin {name} --help")
 
 
 def _wrong_arguments(name: str, positionals: Sequence[str]) -> UsageError:
