@@ -169,7 +169,8 @@ class Chart:
     def crd_files(self) -> dict[str, str]:
         """The text of every file with CRDs, of the chart and its dependencies, by path: YAML or JSON, several documents each."""
         paths = self._tree.in_all_charts("crds/")
-        return {path: self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))}
+        texts = {path: self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))}
+        return {path: text.removeprefix("\ufeff") for path, text in texts.items()}  # as for templates
 
     def values_files(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
         """Every values.yaml: its path, the path of its chart in the values (`('db',)` for a subchart db), and its text. Those of

@@ -202,11 +202,12 @@ def scalar(value: object) -> str:
     one of 32 bits (sigs.k8s.io/yaml, convertToJSONableObject)."""
     if not isinstance(value, float):
         return text_of(value)
-    from struct import pack
+    from struct import pack, unpack
 
     with suppress(OverflowError):  # more than 32 bits hold
-        forms = (f"{value:.{digits}e}" for digits in range(9))
-        return as_go_writes(next(form for form in forms if pack("f", float(form)) == pack("f", value)))
+        (rounded,) = unpack("f", pack("f", value))
+        forms = (f"{rounded:.{digits}e}" for digits in range(9))
+        return as_go_writes(next(form for form in forms if pack("f", float(form)) == pack("f", rounded)))
     return text_of(value)
 
 

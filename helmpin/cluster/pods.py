@@ -277,7 +277,7 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
             if not follows and at_admission(pod, slot, maker):
                 seen.at_admission.append(pod)
         elif split(image)[2] is None:
-            seen.notes.append(f"{where} is allowed without a digest: {image}")
+            seen.notes.append(f"{where} has no digest: {image}")
         elif container.image_id:
             if reported(container.image_id) == split(image)[2]:
                 seen.right += 1

@@ -166,7 +166,9 @@ def blame(now: Object, slot: Slot, owner: str) -> str:
         return "set by " + ", ".join(f"{manager} at {time}" if time else manager for manager, time in by)
     if owner != RELEASE:
         return "who set it is not known"
-    return "changed at admission" if at_admission(now, slot, owner) else "changed by hand, or at admission"
+    if at_admission(now, slot, owner):
+        return "changed at admission, or by a revision that is gone"
+    return "changed by hand, or at admission"
 
 
 def at_admission(now: Object, slot: Slot, owner: str) -> bool:

@@ -103,7 +103,8 @@ def _say_incomplete(audits: Sequence[Audit], snapshots: Sequence[Snapshot], *, e
         from helmpin.cluster_advice import advice
 
         messages = " ".join(line for lines in unread.values() for line in lines)
-        why = advice(messages, None if everywhere else env.given_namespace())
+        context = next(iter(unread)) if len(unread) == 1 else ""
+        why = advice(messages, None if everywhere else env.given_namespace(), context=context)
     output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
 
 

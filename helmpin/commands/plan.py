@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from helmpin import output, structured
 from helmpin.arguments import is_on, with_switch
 from helmpin.errors import UsageError
+from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import REUSE
 from helmpin.plan.prepare import Prepared, prepare, say_default_lists, say_lock, say_without_image
 from helmpin.release.reused_values import config_without_digests
@@ -47,7 +48,8 @@ def run(request: Request) -> int:
         deployed = reading.result(previous, plan.images, plan.render.also) if reading and asked else None
         say_lock(plan)
         say_without_image(plan)
-        say_default_lists(plan)
+        if form not in ("kustomize", "images"):  # which set nothing
+            say_default_lists(plan)
         if leaves_out and not plan.rendered.given and previous and config_without_digests(previous):
             output.say(
                 f"The values of revision {previous.revision} are left out: helm reuses none if a file gives values. To keep them, "
@@ -57,12 +59,18 @@ def run(request: Request) -> int:
             output.say(
                 f"Revision {previous.last} is {previous.status}: helm upgrades the release when that has ended or is rolled back."
             )
+        has_failed = previous is not None and previous.status == "failed" and previous.has_run
+        if previous and has_failed:
+            output.say(
+                f"Revision {previous.last} failed: what runs may be as that says, not as revision {previous.revision}, with which "
+                f"this plan compares. See {helm_command(f'pin verify {release}')}."
+            )
         _print(request, prepared, deployed)
         _refuse(request, plan)
         if check and deployed:
             from helmpin.plan.show import refuse_changes
 
-            refuse_changes(plan, deployed)
+            refuse_changes(plan, deployed, failed=previous.last if previous and has_failed else 0)
     return 0
 
 

@@ -6,8 +6,9 @@ import shlex
 import time
 from collections.abc import Sequence
 
-from helmpin import lifeline, output
+from helmpin import env, lifeline, output
 from helmpin.arguments import Given, dry_run, is_on, last, whole_number, words
+from helmpin.cluster_advice import advice
 from helmpin.config.sources import go_seconds
 from helmpin.errors import HelmFailed, HelmPinError, NoRelease, UsageError, VerificationFailed
 from helmpin.helm import hide_secrets
@@ -220,6 +221,8 @@ def _helm(request: Request, before: Sequence[HistoryRow], number: int) -> None:
     hint = f"{helm_command(f'pin history {name}')} shows where to go from here"
     if not state:
         hint = f"{helm_command('list --all-namespaces', namespace=None)} lists releases with their namespaces"
+    elif not before:
+        hint = advice("\n".join(state), env.given_namespace())
     elif names := storage.way_out(lost, before[-1].revision):
         state, hint = [each.why for each in lost], names
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):

@@ -105,8 +105,7 @@ class ExtraImageRules:
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
             found = found or list(_certain(text))
             if not found and _is_image_by_key(_key(path, place, text), text, is_custom=is_custom):
-                is_whole = any(split(text)[1:]) or (_HAS_HOST.match(text) and not _has_tag_beside(item, path, text))
-                found = [(text, 0)] if is_whole else []
+                found = [(text, 0)] if any(split(text)[1:]) else []
             here = [p for p in self.patterns if _is_at(p, place, text)]
             if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
                 image = text.rpartition("=")[2]
@@ -116,6 +115,8 @@ class ExtraImageRules:
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
                 by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
                 yield OutsideImage(image, leaf, place, by)
+            if not found and _is_untagged(item, path, place, text):  # it moves with `latest`, so it is reported
+                yield OutsideImage(text, path, place, ())
 
 
 @cache
@@ -127,6 +128,12 @@ def rules() -> list[OperatorRule]:
         (Path(__file__).parent / "operators.yaml").read_text(), what="cannot be read", where="operators.yaml"
     )
     return [OperatorRule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
+
+
+def _is_untagged(item: Any, path: ObjectPath, place: str, text: str) -> bool:
+    """Whether a text is an image without a tag where the rules for operators know one. It needs a host: no pattern asked for it."""
+    is_known = _HAS_HOST.match(text) and _is_at(OPERATORS, place, text) and _may_take(OPERATORS, path, place, text)
+    return bool(is_known) and _is_reference(text) and not _has_tag_beside(item, path, text)
 
 
 def _is_at(pattern: str, place: str, text: str) -> bool:

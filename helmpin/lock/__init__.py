@@ -47,22 +47,22 @@ class Lock(NamedTuple):
         if not self.only:
             return None
         if reference.digest:
-            own = self._alike(bare)
-            why = f"the chart pins it to {reference.digest}, {self.name} has {', '.join(own)}"
-            return NotLocked(why, self._how_to_add()) if own and reference.digest not in own.values() else None
+            own = self.digests.get(bare, reference.digest)
+            why = f"the chart pins it to {reference.digest}, {self.name} has {own}"
+            return NotLocked(why, self._how_to_add()) if own != reference.digest else None
         if several := self.platforms.get(reference):
             why = f"{self.name} has a digest for each platform ({', '.join(several)}) and none for the whole image"
             return NotLocked(why, "leave out --locked: then the registry is asked for the image of these platforms")
         return None if reference in self.digests else NotLocked(f"not in {self.name}", self._how_to_add())
 
-    def _alike(self, reference: Reference) -> dict[str, str]:
-        """What it has of an image, by what to call it: of one without a tag, which a digest replaces in many templates, what it has
-        of the repository; nothing if a digest of that is not known."""
-        if reference in self.digests or reference.tag:
-            return {digest: digest for each, digest in self.digests.items() if each == reference}
-        if any(each.name == reference.name for each in (*self.platforms, *self.conflicts)):
-            return {}
-        return {f"{each}@{digest}": digest for each, digest in self.digests.items() if each.name == reference.name}
+    def instead_of(self, reference: Reference) -> str:
+        """What it has of the repository of an image whose digest has replaced its tag, as it does in many templates; '' if it has
+        that digest, or may have it."""
+        known = {each: digest for each, digest in self.digests.items() if each.name == reference.name}
+        unknown = any(each.name == reference.name for each in (*self.platforms, *self.conflicts))
+        if reference.tag or unknown or reference.digest in known.values():
+            return ""
+        return ", ".join(f"{each}@{digest}" for each, digest in sorted(known.items(), key=lambda item: str(item[0])))
 
     def _how_to_add(self) -> str:
         return self.hint() if self.hint else ""

@@ -209,14 +209,9 @@ def resolve(
 
 
 def _is_for_another_use(lock: Lock, reference: Reference, wanted: Collection[Reference]) -> bool:
-    """Whether the chart itself pins an image, and the lock has its tag for another use of it, which the chart does not pin. Where
-    the digest has replaced the tag, any tag of the repository may be the one."""
-    if reference.digest is None:
-        return False
-    others = [each for each in wanted if each.digest is None and each.name == reference.name]
-    return any(
-        reference.tag in (None, each.tag) and each in lock.digests and each not in lock.conflicts for each in others
-    )
+    """Whether the chart itself pins an image, and the lock has its tag for another use of it, which the chart does not pin."""
+    bare = reference._replace(digest=None)
+    return reference.digest is not None and bare in wanted and bare in lock.digests and bare not in lock.conflicts
 
 
 def _of_chart(lock: Lock, reference: Reference, refusal: NotLocked) -> NotLocked:

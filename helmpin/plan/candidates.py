@@ -169,7 +169,8 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
         return [_distinct([*spare, *beside, *by_tag, *unnamed])]
     first, *others = likely
     known = [each for each in by_anchor[first] if all(_has(sought.values, setting.path) for setting in each.settings)]
-    less = [each for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
+    # one of these may still feed what the others leave: another value may win over its tag
+    less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
     options = _distinct([*known, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere])
     return [options, *(by_anchor[anchor] for anchor in others)]
@@ -231,8 +232,15 @@ def _misfit(sought: _Sought, anchor: Anchor) -> Misfit:
     unnamed = 0 if before in texts.values() else len(before)
     registries = [text for key, text in texts.items() if text and REGISTRY_KEY.search(key)]
     others = sum(len(text) for text in registries if not f"{before}/".startswith(f"{text}/"))
-    tags = [text for key, text in texts.items() if TAG_KEY.search(key)]
+    own = stem(anchor.path[-1]) if isinstance(anchor.path[-1], str) else ""
+    tags = [text for key, text in texts.items() if TAG_KEY.search(key) and _is_its_tag(key, own)]
     return unnamed + others, not anchor.whole and sought.tag not in tags
+
+
+def _is_its_tag(key: str, own: str) -> bool:
+    """Whether a tag key belongs to the name beside it: `initTag` does not belong to `repository`. own: the stem of the name's
+    key."""
+    return stem(key) == own or (not own and key.lower().startswith("tag"))
 
 
 def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
@@ -274,10 +282,9 @@ class _Map:
         if tag and not own and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
             more = (k for k, v in beside.items() if k not in mine and text_of(v) == tag)
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
-        self.has_another_tag = any(map(text_of, tagged.values())) and not any(
-            map(text_of, map(tagged.get, self.tag_keys))
-        )
-        """Whether a tag is set here, and none of them may be the image's."""
+        named = {k: v for k, v in tagged.items() if k.lower().endswith("tag")} or tagged
+        self.has_another_tag = any(map(text_of, named.values())) and not any(_may_hold(v, tag) for v in named.values())
+        """Whether the tag here is set, and cannot be the image's."""
         self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
         read = sought.scan.after(self.parent, key) if _is_strong(anchor) else []

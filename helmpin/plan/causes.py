@@ -14,7 +14,7 @@ from helmpin.plan.suspicions import Suspicions
 from helmpin.plan.value_index import is_seen, scope_of
 from helmpin.render.differences import Difference, readable
 
-_START_OF_DIGEST = re.compile(r"(?<=sha256[:._-])[0-9a-f]{4,}|\b[0-9a-f]{7,}\b")
+_START_OF_DIGEST = re.compile(r"(?<=sha256[:._-])[0-9a-f]{4,}|(?<![0-9A-Za-z])[0-9a-f]{7,}(?![0-9A-Za-z])")
 
 
 class Causes:

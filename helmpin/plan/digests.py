@@ -23,6 +23,7 @@ from helmpin.plan.rendered import Rendered
 from helmpin.plan.value_hints import naming_numbers
 from helmpin.plan.value_index import leaves
 from helmpin.registry import RegistryError, Resolved
+from helmpin.render.needs import texts
 from helmpin.shapes import text_of
 
 
@@ -101,6 +102,9 @@ def _resolve(
         answer = answers[reference]
         if isinstance(answer, NotLocked):
             problems[image] = Problem(answer.why, "refused", answer.hint)
+        elif lock and lock.only and (why := _contradiction(lock, reference, rendered)):
+            hint = f"take the digest out of your values, or write it into {lock.name}"
+            problems[image] = Problem(why, "refused", hint)
         elif isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
             # the chart itself pins it: the digest is known, and runtimes check it
             resolved[image] = Resolved(reference.digest, "")
@@ -109,6 +113,16 @@ def _resolve(
         else:
             resolved[image] = answer
     return resolved
+
+
+def _contradiction(lock: Lock, reference: Reference, rendered: Rendered) -> str:
+    """Why an image that the user's values pin is not as in the lock; '' if it is, or if the chart itself pins it: a lock that
+    several charts share may have the tags of others."""
+    digits = (reference.digest or "").partition(":")[2]
+    if not digits or not any(digits in text for text in texts(rendered.kept)):
+        return ""
+    own = lock.instead_of(reference)
+    return f"your values pin it to {reference.digest}, {lock.name} has {own}" if own else ""
 
 
 def _unresolved(

@@ -42,6 +42,7 @@ from helmpin.plan.template_hints import TemplateHints, hints_for
 from helmpin.policy import is_allowed
 from helmpin.release.record import Record
 from helmpin.render.diff import Comparison, compare
+from helmpin.render.needs import Needs, needs
 from helmpin.render.output import Render
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only:
     set_by = {**composer.set_by(unknown), **search.set_by}
     outcomes = outcomes._replace(set_by=set_by, explained=explainer.unreachable())
     tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
-    if tried.found and any(each.doubtful for each in search.pinned()):
+    if tried.found and any(each.doubtful for each in search.pinned()) and _shows_all(outcomes.rendered):
         tried = _by_values(tried, OnlyNeeded(tried.attempt, search.pinned()), composer, noise, outcomes)
     if tried.found and tried.attempt.by_template and tried.attempt.strategies:
         tried = _by_values(tried, composer.one_for_all(tried.attempt), composer, noise, outcomes)
@@ -151,6 +152,11 @@ def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only:
         if key[0] in composer.varying.unordered
     }
     return tried, outcomes._replace(explained={**by_chance, **outcomes.explained})
+
+
+def _shows_all(rendered: Rendered) -> bool:
+    """Whether the render shows all that these values are for: without the cluster, a chart that asks for it may print less."""
+    return rendered.renderer.asks_cluster or needs(rendered.chart, [rendered.kept]) is Needs.NOTHING
 
 
 def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: Outcomes, record: Record) -> None:

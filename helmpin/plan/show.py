@@ -250,8 +250,12 @@ def _check_complete(
     )
 
 
-def refuse_changes(plan: Plan, deployed: Deployed) -> None:
-    """Raise VerificationFailed if an upgrade would change an image."""
+def refuse_changes(plan: Plan, deployed: Deployed, *, failed: int = 0) -> None:
+    """Raise VerificationFailed if an upgrade would change an image. failed: the latest revision, if it has failed: its images may
+    run, whatever was deployed before."""
+    if not deployed.differing and failed:
+        what, where = "an upgrade may change images", f"revision {failed} of release {plan.release}"
+        raise VerificationFailed(what, where=where, why="it has failed, and what it has changed may run")
     if not deployed.differing:
         return
     pairs = zip(plan.images, deployed.changes, strict=True)

@@ -61,7 +61,10 @@ def explained(
     if not error.what.startswith("helm "):  # it says what is wrong with the name
         what, hint = error.what, error.hint
     else:
-        what, hint = f"release {release} cannot be read", advice(error.why, namespace)
+        what, hint = (
+            f"release {release} cannot be read",
+            advice(error.why, namespace, context=named.get("kube-context", "")),
+        )
     return HelmFailed(what, where=where, why=error.why, hint=hint)
 
 

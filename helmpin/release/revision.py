@@ -102,10 +102,11 @@ class Revision(NamedTuple):
             return [item for document in documents if "@sha" in document.text for item in document.objects()]
 
     def digests_of_jobs(self) -> set[str]:
-        """The digests that only Jobs have: they may be older than what the rest of the release runs. Raises HelmFailed."""
+        """The digests that only Jobs have: they may be older than what the rest of the release runs. Not those of hooks, which each
+        deployment makes anew. Raises HelmFailed."""
         kinds: dict[str, set[str]] = {}
         for use in self.uses():
-            kinds.setdefault(split(use.image)[2] or "", set()).add(use.kind)
+            kinds.setdefault(split(use.image)[2] or "", set()).add("" if use.hook else use.kind)
         return {digest for digest, some in kinds.items() if some == {"Job"}}
 
     @contextmanager

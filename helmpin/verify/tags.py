@@ -73,7 +73,7 @@ def tags(record: Record, stored: Revision, images: Iterable[str]) -> list[Tag]:
     named = record_checks.hosts(images, stored.manifest + stored.hooks)
     digests: dict[str, dict[str, str]] = defaultdict(dict)
     # a Job may have kept one from an earlier revision
-    old = stored.digests_of_jobs() if "Job" in stored.manifest + stored.hooks else set()
+    old = stored.digests_of_jobs() if "Job" in stored.manifest else set()
     for image in record.images:
         if split(image.reference)[1] and (image.via != "chart" or not record.created):
             is_known = not image.source and image.digest not in old

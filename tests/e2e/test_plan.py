@@ -209,6 +209,17 @@ class TestDeployed:
         status, found = plan(app, "--check", "--reset-values", name="plain")
         assert (status, found["images"][0]["deployed"]["change"]) == (0, "same")
 
+    def test_after_a_revision_that_has_failed(self, app: App) -> None:
+        """What runs may be as that says: nothing shows in the deployed revision."""
+        app.push("A")
+        app.deploy(name="failing")
+        assert plan(app, "--check", name="failing")[0] == 0
+        broken = ("--set", "image.tag=other", "--set", "nodeSelector.bad key=x")
+        app.machine.run(app.machine.helm_binary, "upgrade", "failing", app.chart, *broken)
+        done = app.machine.pin("plan", "failing", app.chart, "--check", "--reset-values")
+        assert done.status == 4 and "an upgrade may change images" in done.stderr
+        assert "Revision 2 failed: what runs may be as that says, not as revision 1" in done.stderr
+
     def test_each_container(self, app: App, tmp_path: Path) -> None:
         """Two containers of one repository: which of them runs which image counts, with a tag and without."""
         digests = [

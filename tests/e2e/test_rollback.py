@@ -115,6 +115,14 @@ def an_upgrade(app: App) -> str:
 
 
 @whichever_helm
+@pytest.mark.parametrize("revision", [(), ("1",)])
+def test_the_cluster_cannot_be_reached(in_cluster: Workstation, revision: tuple[str, ...]) -> None:
+    done = in_cluster.with_env(KUBECONFIG="/nonexistent").pin("rollback", "web", *revision)
+    assert done.status == 1 and "internal error" not in done.stderr
+    assert "helm rollback failed; see its output above" in done.stderr and "the state cannot be read" in done.stderr
+    assert "  next  there is no kubeconfig (/nonexistent): set KUBECONFIG, or --kubeconfig" in done.stderr
+
+
 class TestOneRelease:
     """Its first two revisions have A and B. Somebody else is a real helm, which begins at a moment of the test's choice."""
 

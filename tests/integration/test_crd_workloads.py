@@ -83,6 +83,7 @@ ACCEPTED = {
     "a CRD that begins otherwise": {
         "crds/c.yaml": f"# a comment\nkind: CustomResourceDefinition\n{CRD.replace('kind: Cus', 'x: Cus')}"
     },
+    "a CRD behind byte order marks": {"crds/c.yaml": f"\ufeff{CRD}---\n\ufeff{CRD}"},
     "what a comment takes for a file": {
         "charts/unused/crds/p.yaml": POD,
         "templates/a.yaml": f"# Source: web/charts/other/crds/p.yaml\n{POD}",

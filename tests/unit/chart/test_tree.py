@@ -66,6 +66,7 @@ def test_keys_in_another_case() -> None:
         ("1.0", "1"),
         ("1e3", "1000"),
         ("12345678.5", "1.2345678e+07"),
+        ("1e-46", "0"),
     ],
 )
 def test_an_alias_is_what_helm_reads_into_a_string(alias: str, called: str) -> None:

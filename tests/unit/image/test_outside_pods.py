@@ -143,12 +143,18 @@ def test_a_base_image_has_its_tag_in_the_version() -> None:
 
 
 def test_a_custom_resource_says_by_its_keys_what_is_an_image() -> None:
-    """Where it has a tag, or a host: `t/image` alone may be anything, and a tag beside it may belong to it."""
+    """Where it has a tag: `t/image` alone may be anything."""
     assert found(CUSTOM) == {"base:1": False, "t/two:2": False, "t/side:1": False}
-    item = {"apiVersion": "example.com/v1", "kind": "Broker", "spec": {"image": "example.com/t/broker"}}
-    assert found(item) == {"example.com/t/broker": False}
-    assert found({**item, "spec": {**item["spec"], "tag": "1"}}) == {}
-    assert found({**item, "apiVersion": "apps/v1"}) == {}
+
+
+def test_an_image_without_a_tag_is_listed_where_an_operators_rule_knows_one() -> None:
+    """It moves with `latest`. Only a pattern for the place pins it: another field may want the bare name."""
+    item = {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "spec": {"image": "quay.io/t/prom"}}
+    assert found(item) == {"quay.io/t/prom": False} == found(item, "quay.io/*")
+    assert found(item, "operators") == {"quay.io/t/prom": True} == found(item, "Prometheus/spec/image")
+    assert found({**item, "spec": {"image": "t/prom"}}) == {}
+    assert found({**item, "spec": {"image": "quay.io/t/prom", "tag": "1"}}) == {}
+    assert found({**item, "kind": "ImageRepository"}) == {}
 
 
 @pytest.mark.parametrize("version", ["v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", ""])

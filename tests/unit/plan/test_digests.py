@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
@@ -31,17 +33,23 @@ JOB = (
 )
 
 
-def rendered(text: str) -> Rendered:
+def rendered(text: str, kept: Mapping[str, Any]) -> Rendered:
     plain: Render = parse(text)
     nothing = cast("Any", None)
-    return Rendered(nothing, nothing, False, plain, plain, nothing, nothing, {}, {})
+    return Rendered(nothing, nothing, False, plain, plain, nothing, nothing, {}, kept)
 
 
 def planned(
-    text: str, lock: dict[str, str] | None, *, settings: Settings = SETTINGS, stored: str = "", only: bool = True
+    text: str,
+    lock: dict[str, str] | None,
+    *,
+    settings: Settings = SETTINGS,
+    stored: str = "",
+    only: bool = True,
+    kept: Mapping[str, Any] = MappingProxyType({}),
 ) -> ResolvedImages:
-    """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live."""
-    chart = rendered(text)
+    """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live. kept: the user's values."""
+    chart = rendered(text, kept)
     jobs = KeptJobs(chart.plain, lambda: UpgradedRevision([stored], frozenset()), lambda item: item)
     found = Lock(
         {Reference.parse(name): value for name, value in (lock or {}).items()},
@@ -140,6 +148,18 @@ def test_what_a_registry_does_not_say(monkeypatch: pytest.MonkeyPatch, kind: Any
     assert found.wanted == {}
 
 
+@pytest.mark.parametrize("digits", [A, A[7:]])
+def test_a_digest_of_the_user_that_the_lock_contradicts(digits: str) -> None:
+    """A digest key often takes the place of the tag. That of the chart itself counts: others may share the lock."""
+    pinned, values = f"example.com/web@{A}", {"web": [{"digest": digits}]}
+    refused = planned(pod(pinned), {WEB: B}, kept=values).problems
+    assert {image: problem.text for image, problem in refused.items()} == {
+        pinned: f"your values pin it to {A}, helm-pin.lock.yaml has {WEB}@{B}"
+    }
+    for lock, only, kept in (({WEB: B}, True, {}), ({WEB: A}, True, values), ({SIDE: B}, True, values)):
+        assert planned(pod(pinned), lock, only=only, kept=kept).problems == {}
+
+
 def test_a_test_hook_alone_may_be_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
     hook = pod(WEB).replace("labels: {l: x}", "annotations: {helm.sh/hook: test}")
     monkeypatch.setattr(
@@ -200,7 +220,7 @@ def test_the_gate_is_asked_for_nothing_else(tmp_path: Path) -> None:
 
 
 def test_the_value_that_is_empty_is_named_from_the_charts_values() -> None:
-    chart = rendered(pod("':1.0'"))
+    chart = rendered(pod("':1.0'"), {})
     values = {"web": {"image": {"repository": "", "tag": "1.0"}}}
     chart = chart._replace(origin=chart.origin._replace(values=values))
     jobs = KeptJobs(chart.plain, UpgradedRevision, lambda item: item)

@@ -46,6 +46,9 @@ def test_what_only_a_job_keeps_comes_last(of_job: str, order: tuple[str, str]) -
     assert (found.digests, found.since) == (order, WHEN)
     (alone,) = tags(Record("", WHEN, (image(of_job),)), stored._replace(manifest=job), [f"{WEB}@{of_job}"])
     assert (alone.digests, alone.since) == ((of_job,), "")
+    hook = job.replace("{name: migrate}", "{name: migrate, annotations: {helm.sh/hook: pre-upgrade}}")
+    (anew,) = tags(Record("", WHEN, (image(of_job),)), stored._replace(manifest="", hooks=hook), [f"{WEB}@{of_job}"])
+    assert anew.since == WHEN
 
 
 def test_what_the_chart_pins_counts_only_without_a_record() -> None:

@@ -1,3 +1,3 @@
 {{- define "labels" -}}
-version: {{ regexReplaceAll "@(\\w+:\\w{0,7})\\w*" (.Values.image.tag | default .Chart.AppVersion) "@${1}" | quote }}
+version: {{ regexReplaceAll "@(\\w+:\\w{0,5})\\w*" (.Values.image.tag | default .Chart.AppVersion) "@${1}" | quote }}
 {{- end }}
