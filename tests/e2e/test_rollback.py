@@ -116,11 +116,11 @@ def an_upgrade(app: App) -> str:
 
 @whichever_helm
 @pytest.mark.parametrize("revision", [(), ("1",)])
-def test_the_cluster_cannot_be_reached(in_cluster: Workstation, revision: tuple[str, ...]) -> None:
-    done = in_cluster.with_env(KUBECONFIG="/nonexistent").pin("rollback", "web", *revision)
+def test_the_cluster_cannot_be_reached(in_cluster: Workstation, tmp_path: Path, revision: tuple[str, ...]) -> None:
+    done = in_cluster.with_env(KUBECONFIG=str(tmp_path / "none")).pin("rollback", "web", *revision)
     assert done.status == 1 and "internal error" not in done.stderr
     assert "helm rollback failed; see its output above" in done.stderr and "the state cannot be read" in done.stderr
-    assert "  next  there is no kubeconfig (/nonexistent): set KUBECONFIG, or --kubeconfig" in done.stderr
+    assert f"  next  there is no kubeconfig ({tmp_path / 'none'}): set KUBECONFIG, or --kubeconfig" in done.stderr
 
 
 class TestOneRelease:
