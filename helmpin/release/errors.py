@@ -44,6 +44,10 @@ def explained(
         from helmpin.release.storage import way_out
 
         what, hint = f"release {release} cannot be read", way_out(found, latest)
+        if revision and latest > revision:  # helm continues from the latest, whatever becomes of this one
+            shows = f"pin history {release}"
+            history = helm_command(shows, namespace=named.get("namespace", ""), context=named.get("kube-context", ""))
+            hint = f"restore it from a backup, or choose another revision: {history}"
         own = [] if error.why.startswith("panic: ") else [error.why]
         return Unreadable(what, where=where, why="\n".join([*(each.why for each in found), *own]), hint=hint)
     if is_damaged:

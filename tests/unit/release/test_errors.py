@@ -102,6 +102,13 @@ def test_damaged_revisions_are_named(monkeypatch: pytest.MonkeyPatch, why: str, 
     assert len(asked) == 1
 
 
+def test_an_earlier_revision_that_is_damaged_stops_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To delete it would not make helm continue from another one."""
+    stored(monkeypatch, Damaged("secret/web.v1", "secret/web.v1 is no gzip"))
+    error = explained(HelmFailed("helm get failed", why=LACKS_A_PART[0]), "web", 1, helm=HELM)
+    assert error.hint == "restore it from a backup, or choose another revision: helm pin history web --namespace shop"
+
+
 def test_a_missing_revision_is_no_sign_of_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = stored(monkeypatch, Damaged("secret/web.v3", "secret/web.v3 is no gzip"))
     assert explained(MISSING, "web", 4, helm=HELM).what == "there is no revision 4 of release web"
