@@ -1,6 +1,6 @@
 """The commands that messages advise, for this release and this cluster, ready to be pasted into a shell.
 
-The context is named if helm was given one, the namespace if helm would choose another one without the flag.
+The context and the kubeconfig are named if helm was given them, the namespace if helm would choose another one without the flag.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import shlex
 from functools import cache
 
 from helmpin import env
+from helmpin.errors import UsageError
 
 
 def helm_command(words: str, *, namespace: str | None = "", context: str = "") -> str:
@@ -26,7 +27,22 @@ def _flags(context_flag: str, namespace: str | None, context: str) -> list[str]:
     context = context or env.context()
     wanted = "" if namespace is None else namespace or env.given_namespace()
     flags = [] if not wanted or wanted == usual_namespace(context) else ["--namespace", shlex.quote(wanted)]
-    return flags + ([context_flag, shlex.quote(context)] if context else [])
+    file = _given_kubeconfig()
+    flags += [context_flag, shlex.quote(context)] if context else []
+    return flags + (["--kubeconfig", shlex.quote(file)] if file else [])
+
+
+@cache
+def _given_kubeconfig() -> str:
+    """The kubeconfig that helm was given by a flag; '' if there is no such flag. Helm puts it into the environment, so that only
+    helm's own command line tells it from the user's variable."""
+    from helmpin.global_flags import take
+    from helmpin.lifeline import command_line_of_parent
+
+    try:
+        return take(command_line_of_parent())[1].get("KUBECONFIG") or ""
+    except UsageError:
+        return ""
 
 
 @cache

@@ -109,7 +109,8 @@ def test_a_helm_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_whole_command(args: list[str], advised: str, workstation: Workstation, config: Path, tmp_path: Path) -> None:
     """As a person gives it, with helm's own flags."""
     machine = workstation.with_env(KUBECONFIG=str(config))
-    for flags in ([], ["--namespace", "jobs", "--kube-context", "there"]):
+    of_another_file = ["--namespace", "jobs", "--kube-context", "there", "--kubeconfig", str(config)]
+    for flags in ([], of_another_file[:4], of_another_file):
         done = machine.pin(*args, *flags, cwd=tmp_path)
         assert done.status == 2, done.stderr
         assert advised.replace(" FLAGS", "".join(f" {flag}" for flag in flags)) in done.stderr
