@@ -83,9 +83,8 @@ def _others_than_crds(path: str, text: str) -> Iterator[Any]:
     """The objects in a file of crds/ that are no CRDs. Raises HelmFailed."""
     documents = f"\n{text}".split("\n---")
     for number, whole_document in enumerate(documents, 1 if documents[0].strip() else 0):
-        document = whole_document.replace(
-            "\n\ufeff", "\n", 1
-        )  # a byte order mark, which PyYAML takes only at the very start
+        # a byte order mark may stand before each document; PyYAML takes it only at the very start
+        document = whole_document.replace("\n\ufeff", "\n", 1)
         if may_have_images(Document(path, number, document)) and not _is_crd(document):
             where = f"{path}, document {number}"
             for whole in kube_yaml.read_all(document, what="a file in crds/ cannot be read", where=where):

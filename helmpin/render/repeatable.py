@@ -231,7 +231,11 @@ def using_results(compared: Mapping[str, str]) -> set[str]:
 
 def without_results(compared: Mapping[str, str]) -> set[str]:
     """Those whose results stay random: they use, themselves or by a named template, one that gets none of helm's objects."""
-    files = {path: COMMENT.sub("", text) for path, text in own_files(compared).items()}  # which names others
+    files = own_files(compared)
+    if not any(PREFIX in text for text in files.values()):
+        return set()
+    # a comment before the next definition may name others
+    files = {path: COMMENT.sub("", text) if "/*" in text else text for path, text in files.items()}
     random = names_calling(files, lambda text: _NEEDS_OBJECTS.search(text) is not None)
     return calling(files, lambda text: _gives_no_object(text, random)) if random else set()
 
