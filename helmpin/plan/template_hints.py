@@ -123,7 +123,7 @@ class TemplateHints:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
         text = COMMENT.sub("", self.files.get(path, ""))
         found: set[ValuePath] = set(chains(text))
-        seen, left = set[str](), used(text)
+        seen, left = set[str](), set(used(text))
         while left:
             seen |= left
             bodies = [body for name in left for body in self._bodies.get(name, ())]

@@ -121,12 +121,15 @@ def may_be_called(text: str) -> bool:
     )
 
 
-def defined(text: str) -> list[tuple[str, str]]:
-    """(name, body) of each named template that a template file defines. A body reaches up to the next one."""
+@lru_cache(maxsize=4096)
+def defined(text: str) -> tuple[tuple[str, str], ...]:
+    """(name, body) of each named template that a template file defines. A body reaches up to the next one. Cached, as used() is:
+    several questions are asked about the same files."""
     pieces = _DEFINE.split(text)
-    return list(zip(pieces[1::2], pieces[2::2], strict=True))
+    return tuple(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
-def used(text: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def used(text: str) -> frozenset[str]:
     """The named templates that a template uses."""
-    return {name for uses in _USED for name in uses.findall(text)}
+    return frozenset(name for uses in _USED for name in uses.findall(text))
