@@ -115,7 +115,9 @@ class ExtraImageRules:
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
                 by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
                 yield OutsideImage(image, leaf, place, by)
-            if not found and _is_untagged(item, path, place, text):  # it moves with `latest`, so it is reported
+            if (
+                not found and is_custom and _is_untagged(item, path, place, text)
+            ):  # it moves with `latest`, so it is reported
                 yield OutsideImage(text, path, place, ())
 
 
@@ -131,7 +133,8 @@ def rules() -> list[OperatorRule]:
 
 
 def _is_untagged(item: Any, path: ObjectPath, place: str, text: str) -> bool:
-    """Whether a text is an image without a tag where the rules for operators know one. It needs a host: no pattern asked for it."""
+    """Whether a text of a custom resource is an image without a tag, where the rules for operators know one. It needs a host: no
+    pattern asked for it. (The operator that an environment variable configures may add the tag.)"""
     is_known = _HAS_HOST.match(text) and _is_at(OPERATORS, place, text) and _may_take(OPERATORS, path, place, text)
     return bool(is_known) and _is_reference(text) and not _has_tag_beside(item, path, text)
 

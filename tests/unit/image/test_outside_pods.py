@@ -155,6 +155,10 @@ def test_an_image_without_a_tag_is_listed_where_an_operators_rule_knows_one() ->
     assert found({**item, "spec": {"image": "t/prom"}}) == {}
     assert found({**item, "spec": {"image": "quay.io/t/prom", "tag": "1"}}) == {}
     assert found({**item, "kind": "ImageRepository"}) == {}
+    env = {"env": [{"name": "AGENT_IMAGE", "value": "quay.io/t/agent"}]}
+    assert (
+        found({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "a", "image": "b", **env}]}}) == {}
+    )
 
 
 @pytest.mark.parametrize("version", ["v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", ""])
