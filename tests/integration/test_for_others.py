@@ -48,6 +48,16 @@ def test_nothing_is_printed_before_a_refusal(promise: Promise, content: AnyTag, 
     assert "auto" in let.stderr
 
 
+def test_a_list_of_defaults_that_is_set_whole_is_named_where_it_is_set(promise: Promise, tmp_path: Path) -> None:
+    template = pod("{{ (first .Values.sidecars).image }}")
+    values = "sidecars: [{image: 'example.com/a/b:1', args: [x]}]\n"
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": template, "values.yaml": values})
+    said = "Set as a whole, because an image stands in it: sidecars."
+    for form, is_set in (("table", True), ("values", True), ("kustomize", False), ("images", False)):
+        done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", form)
+        assert done.status == 0 and (said in done.stderr) is is_set, done.stderr
+
+
 def test_settings_alone_are_said_to_be_incomplete(promise: Promise, tmp_path: Path) -> None:
     """Where no value carries an image: an upgrade pins it in the template, or refuses it."""
     said = "Incomplete: no value carries example.com/a/b:1"

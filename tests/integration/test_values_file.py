@@ -56,6 +56,43 @@ spec:
     assert values_file(promise, chart) == {"image": f"example.com/team/web:1@{digest}"}
 
 
+def test_a_null_of_the_users_own_is_named(promise: Promise, tmp_path: Path) -> None:
+    image = "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+    values = "image: {repository: example.com/team/web, tag: }\n"
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": pod(image), "values.yaml": values})
+    assert list(values_file(promise, chart)) == ["image"]
+    flags = ("plan", "rel", chart, "--no-cluster", "-f", chart / "values.yaml")
+    why = "tag@digest at image.tag: your values set it to null, and Helm would forget that"
+    assert f"  rejected {why}\n" in promise.pin(*flags, "-v").stdout
+    refused = promise.pin(*flags, "-o", "values")
+    assert refused.status == 3 and why in refused.stderr
+
+
+def test_what_only_an_upgrade_prints_is_in_a_file_that_is_made_without_the_cluster(
+    promise: Promise, tmp_path: Path
+) -> None:
+    """A component that is not printed need not be off then."""
+    image = '"{{ .repository }}:{{ .tag | default "1" }}"'
+    run = f"  - {{name: c, image: {image}}}\n"
+    template = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: pod}\nspec:\n  containers:\n"
+        f"{{{{- with .Values.web.image }}}}\n{run}{{{{- end }}}}\n"
+        f"{{{{- if .Release.IsUpgrade }}}}{{{{ with .Values.migrate.image }}}}\n{run}{{{{- end }}}}{{{{ end }}}}\n"
+    )
+    values = "web: &w {image: {repository: example.com/team/web, tag: ''}}\nmigrate: *w\n"
+    files = {"templates/pod.yaml": template, "values.yaml": values}
+    assert list(values_file(promise, written(tmp_path / "chart", files))) == ["migrate", "web"]
+
+
+def test_what_sets_an_image_that_no_registry_knows(promise: Promise, tmp_path: Path) -> None:
+    values = "web: {repository: example.com/team/web, tag: edge}\n"
+    files = {"templates/pod.yaml": pod("{{ .Values.web.repository }}:{{ .Values.web.tag }}"), "values.yaml": values}
+    chart = written(tmp_path / "chart", files)
+    nowhere = ("--registry-mirror", "example.com=http://127.0.0.1:1", "--mutable", "refuse")
+    refused = promise.pin("plan", "rel", chart, "--no-cluster", *nowhere)
+    assert "            set by  web.tag\n" in refused.stderr, refused.stderr
+
+
 def test_a_list_of_the_users_own_is_refused_with_advice_that_helps(promise: Promise, tmp_path: Path) -> None:
     """--values-only finds no other value for it."""
     text = pod("{{ (index .Values.pods 0).image }}")

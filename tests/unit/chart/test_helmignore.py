@@ -78,3 +78,10 @@ def test_many_stars_take_no_time(part: str) -> None:
     began = time.monotonic()
     assert not ignored(parse(part * 40 + "*b", bool), "a" * 250, False)
     assert time.monotonic() - began < 2
+
+
+def test_several_slashes() -> None:
+    """Helm 4 removes one; Helm 3 one more each time that it tries the rule."""
+    four, three = parse("//a", bool), parse("//a", lambda: True)
+    assert [ignored(four, "a", False) for _ in range(3)] == [False, False, False]
+    assert [ignored(three, path, False) for path in ("a", "a", "b", "a")] == [False, True, False, True]

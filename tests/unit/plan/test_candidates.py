@@ -404,6 +404,16 @@ def test_a_value_that_the_user_has_nulled_is_not_set() -> None:
         assert sorted({dotted_key(each.settings[0].path) for each in left_alone}) == found
 
 
+def test_a_map_with_another_tag_is_another_images() -> None:
+    """Beside one without a tag. Another key that a version may stand in does not count where the tag has one of its own."""
+    for more, own in (({"tag": "v3"}, 1), ({"tag": "", "version": "3"}, 2), ({"version": "3"}, 1)):
+        values = {
+            "a": {"repository": "t/web", "tag": "", "digest": ""},
+            "b": {"repository": "t/web", "digest": "", **more},
+        }
+        assert len(ranked("t/web:1", values)) == own, more
+
+
 LISTED = {"pods": [{"image": "t/web:1"}]}
 
 

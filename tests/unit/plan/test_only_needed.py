@@ -21,7 +21,7 @@ def at(name: str, *, doubtful: bool = True) -> Candidate:
 
 def found(*candidates: Candidate) -> OnlyNeeded:
     """After a search in which these pin both uses."""
-    settings = tuple(setting for candidate in candidates for setting in candidate.settings)
+    settings = tuple(dict.fromkeys(setting for candidate in candidates for setting in candidate.settings))
     strategies = dict.fromkeys((WEB, JOB), ("tag@digest", settings))
     result = Attempt(settings=settings, by_template=frozenset(), strategies=strategies, failed={}, notes={})
     return OnlyNeeded(result, [Pinned((WEB, JOB), A, candidates)])
@@ -58,6 +58,18 @@ def test_what_reaches_no_image_is_left_out() -> None:
     assert last.strategies == dict.fromkeys((WEB, JOB), ("tag@digest", last.settings))
     search.learn(last, RIGHT)
     assert search.result is last and search.next() is None
+
+
+def test_a_setting_that_another_candidate_needs_stays() -> None:
+    """A tag that is emptied for both."""
+    emptied = Setting(("tag",), "")
+    web, off = (at(name)._replace(settings=(*at(name).settings, emptied)) for name in ("web", "off"))
+    search = found(web, off)
+    attempt = search.next()
+    assert attempt is not None
+    search.learn(attempt, marked(attempt, web=0, job=0))
+    last = search.next()
+    assert last is not None and last.settings == web.settings
 
 
 def test_what_reaches_something_else_stays() -> None:

@@ -32,6 +32,11 @@ def test_the_table_of_images(tmp_path: Path) -> None:
     assert [text.startswith(short) for _, _, text, _ in rows] == [True] * 4 + [False] and rows[-1][2] == "-"
 
 
+def test_an_image_of_white_space_is_seen(tmp_path: Path) -> None:
+    made = plan(tmp_path, image("a:1", Problem("placeholder", "refused"))._replace(image=" ", reference=None))
+    assert summary(made).splitlines()[1].split(maxsplit=2)[0] == '"'
+
+
 def test_the_table_beside_what_is_deployed(tmp_path: Path) -> None:
     made = plan(tmp_path, image("a:1", strategy="reference"), image("b:1", strategy="reference"))
     head, *rows = [line.split() for line in summary(made, ["new", "same"]).splitlines()]

@@ -23,6 +23,13 @@ def test_each_chart_reads_its_own_templates() -> None:
     assert "digest" in hints.scan("charts/db/").after(("db", "image"))
 
 
+def test_a_helper_that_gets_none_of_helms_objects_is_not_fixed() -> None:
+    helper = '{{ define "word" }}{{ randAlpha 3 }}{{ end }}'
+    for argument, unfixed in (("(list 3)", {"templates/web.yaml"}), (".", set())):
+        files = {"templates/_h.tpl": helper, "templates/web.yaml": f'{{{{ include "word" {argument} }}}}'}
+        assert TemplateHints(files, {**files, **changed_files(files)}).unfixed == unfixed
+
+
 def test_a_library_counts_where_the_own_templates_show_no_digest() -> None:
     assert TemplateHints(FILES).scan("charts/db/").forms("sha", "sha256:abc") == ["abc", "sha256:abc"]
     bare = {**FILES, "charts/db/templates/own.yaml": "image: {{ .r }}@{{ .sha }}"}

@@ -6,21 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from helmpin.chart.archive import Budget, File, pack
-from helmpin.chart.stage import Chart
-from helmpin.chart.tree import Tree
+from helmpin.chart.archive import File, pack
 from helmpin.render.needs import Needs, needs
-
-METADATA = "apiVersion: v2\nname: app\nversion: 1.0.0\n"
-
-
-def chart(folder: Path, **files: str | bytes) -> Chart:
-    """A chart of these files, with `__` for `/` and `_` for `.` in a name."""
-    named = {name.replace("__", "/").replace("_", "."): text for name, text in files.items()}
-    texts = {"Chart.yaml": METADATA, **named}
-    data = {name: File(text if isinstance(text, bytes) else text.encode(), 0) for name, text in texts.items()}
-    return Chart(Tree(data, Budget("app")), folder)
-
+from tests.support.small_charts import METADATA, small_chart
 
 ASKING_CLUSTER = [
     "{{ .Capabilities.KubeVersion }}",
@@ -55,20 +43,20 @@ NOT_ASKING = [
 
 @pytest.mark.parametrize(("text", "what"), ASKING)
 def test_templates_that_ask(tmp_path: Path, text: str, what: Needs) -> None:
-    assert needs(chart(tmp_path, templates__x_yaml=text), []) is what
-    assert needs(chart(tmp_path, templates__NOTES_txt=text, templates__x_yaml=ASKING_CLUSTER[0]), []) is what
+    assert needs(small_chart(tmp_path, templates__x_yaml=text), []) is what
+    assert needs(small_chart(tmp_path, templates__NOTES_txt=text, templates__x_yaml=ASKING_CLUSTER[0]), []) is what
 
 
 @pytest.mark.parametrize("text", NOT_ASKING)
 def test_templates_that_do_not_ask(tmp_path: Path, text: str) -> None:
-    assert needs(chart(tmp_path, templates__x_yaml=text), [{"a": ASKING_CLUSTER[0]}]) is Needs.NOTHING
+    assert needs(small_chart(tmp_path, templates__x_yaml=text), [{"a": ASKING_CLUSTER[0]}]) is Needs.NOTHING
 
 
 def test_templates_of_dependencies_count_packed_or_not(tmp_path: Path) -> None:
     text = ASKING_RELEASE[0]
-    assert needs(chart(tmp_path, charts__db__Chart_yaml=METADATA, charts__db__templates__x_yaml=text), [])
+    assert needs(small_chart(tmp_path, charts__db__Chart_yaml=METADATA, charts__db__templates__x_yaml=text), [])
     packed = b"".join(pack({"Chart.yaml": File(METADATA.encode(), 0), "templates/x.yaml": File(text.encode(), 0)}, 0))
-    assert needs(chart(tmp_path, charts__db_tgz=packed), []) is Needs.RELEASE
+    assert needs(small_chart(tmp_path, charts__db_tgz=packed), []) is Needs.RELEASE
 
 
 TPL = "{{ tpl .Values.x . }}"
@@ -80,15 +68,15 @@ def test_values_and_files_count_where_a_template_evaluates_them(
     tmp_path: Path, text: str, what: Needs, template: str
 ) -> None:
     found = what if template == TPL else Needs.NOTHING
-    assert needs(chart(tmp_path, templates__x_yaml=template), [{}, {"a": ["x", {"b": text}]}]) is found
-    assert needs(chart(tmp_path, templates__x_yaml=template, files__x_txt=text), []) is found
-    assert needs(chart(tmp_path, templates__x_yaml=template, values_yaml=f"a: |\n  {text}"), []) is found
-    assert needs(chart(tmp_path, templates__x_yaml=template, crds__x_yaml=text), []) is found  # .Files has it
+    assert needs(small_chart(tmp_path, templates__x_yaml=template), [{}, {"a": ["x", {"b": text}]}]) is found
+    assert needs(small_chart(tmp_path, templates__x_yaml=template, files__x_txt=text), []) is found
+    assert needs(small_chart(tmp_path, templates__x_yaml=template, values_yaml=f"a: |\n  {text}"), []) is found
+    assert needs(small_chart(tmp_path, templates__x_yaml=template, crds__x_yaml=text), []) is found  # .Files has it
 
 
 @pytest.mark.parametrize("text", NOT_ASKING[:2] + ["Capabilities, lookup: no action"])
 def test_values_that_do_not_ask(tmp_path: Path, text: str) -> None:
-    assert needs(chart(tmp_path, templates__x_yaml=TPL, values_yaml=text), [{"a": text}]) is Needs.NOTHING
+    assert needs(small_chart(tmp_path, templates__x_yaml=TPL, values_yaml=text), [{"a": text}]) is Needs.NOTHING
 
 
 BARE = [
@@ -116,9 +104,9 @@ def test_conditions_without_braces_count_where_a_template_adds_them(
     tmp_path: Path, text: str, what: Needs, template: str, makes_actions: bool
 ) -> None:
     found = what if makes_actions else Needs.NOTHING
-    assert needs(chart(tmp_path, templates__x_yaml=template), [{"when": text, "x": "y"}]) is found
-    assert needs(chart(tmp_path, templates__x_yaml=template, values_yaml=f"# of\nwhen: '{text}'\n"), []) is found
+    assert needs(small_chart(tmp_path, templates__x_yaml=template), [{"when": text, "x": "y"}]) is found
+    assert needs(small_chart(tmp_path, templates__x_yaml=template, values_yaml=f"# of\nwhen: '{text}'\n"), []) is found
     assert (
-        needs(chart(tmp_path, templates__x_yaml=template, values_yaml=f"# {text}\nx: y # {text}\n"), [])
+        needs(small_chart(tmp_path, templates__x_yaml=template, values_yaml=f"# {text}\nx: y # {text}\n"), [])
         is Needs.NOTHING
     )

@@ -10,26 +10,13 @@ from typing import Any, cast
 import pytest
 
 from helmpin.arguments import Given
-from helmpin.chart.archive import Budget, File
-from helmpin.chart.stage import Chart
-from helmpin.chart.tree import Tree
 from helmpin.errors import HelmStopped
 from helmpin.helm import Flag, Helm
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.renderer import Renderer, renderer_for
 from helmpin.render.values import ValuesInput
 from tests.support.renders import document, pod
-
-METADATA = "apiVersion: v2\nname: app\nversion: 1.0.0\n"
-
-
-def chart(folder: Path, **files: str | bytes) -> Chart:
-    """A chart of these files, with `__` for `/` and `_` for `.` in a name."""
-    named = {name.replace("__", "/").replace("_", "."): text for name, text in files.items()}
-    texts = {"Chart.yaml": METADATA, **named}
-    data = {name: File(text if isinstance(text, bytes) else text.encode(), 0) for name, text in texts.items()}
-    return Chart(Tree(data, Budget("app")), folder)
-
+from tests.support.small_charts import small_chart
 
 # -- arguments ----------------------------------------------------------------------------------------------------------
 
@@ -47,7 +34,7 @@ RENDERER = Renderer(
 
 
 def arguments(folder: Path, *, extra: tuple[str, ...] = (), post_render: bool = True, **changes: Any) -> list[str]:
-    made = chart(folder)
+    made = small_chart(folder)
     found = RENDERER._replace(**changes).arguments(made, extra, post_render=post_render)
     return ["CHART" if word == str(made.archive()) else word for word in found]
 
@@ -108,7 +95,7 @@ TEXT = pod("web:1") + document("kind: Fleet\nspec: {image: 'example.com/a:1'}\n"
 def test_a_render_is_what_helm_prints(tmp_path: Path, post_render: bool) -> None:
     helm = Printing(TEXT)
     renderer = printing(helm, also=ExtraImageRules(("Fleet/*",)))
-    made = chart(tmp_path)
+    made = small_chart(tmp_path)
     found = renderer.render(made, ["--set", "x=y"], post_render=post_render)
     assert [use.image for use in found.images()] == ["web:1", "example.com/a:1"] and found.config is None
     assert helm.started == [renderer.arguments(made, ["--set", "x=y"], post_render=post_render)]
@@ -118,13 +105,13 @@ def test_a_render_is_what_helm_prints(tmp_path: Path, post_render: bool) -> None
 
 def test_a_dry_run_prints_a_release(tmp_path: Path) -> None:
     helm = Printing(json.dumps({"name": "web", "manifest": TEXT, "config": {"a": 1}}))
-    found = printing(helm, dry_run="server", also=ExtraImageRules(("Fleet/*",))).render(chart(tmp_path))
+    found = printing(helm, dry_run="server", also=ExtraImageRules(("Fleet/*",))).render(small_chart(tmp_path))
     assert [use.image for use in found.images()] == ["web:1", "example.com/a:1"] and found.config == {"a": 1}
 
 
 def test_a_render_that_was_begun_is_not_begun_again(tmp_path: Path) -> None:
     """It begins without the post-renderer, whose output is not wanted first."""
-    helm, made = Printing(TEXT), chart(tmp_path)
+    helm, made = Printing(TEXT), small_chart(tmp_path)
     renderer = printing(helm)
     begun = renderer.start(made)
     assert helm.started == [renderer.arguments(made, post_render=False)]
@@ -134,7 +121,7 @@ def test_a_render_that_was_begun_is_not_begun_again(tmp_path: Path) -> None:
 def test_a_render_that_fails_names_the_users_files(tmp_path: Path) -> None:
     values = ValuesInput(("--values=/copy",), (("/copy", "mine.yaml"),))
     with pytest.raises(HelmStopped) as failed:
-        printing(Printing(why="/copy: no YAML"), values=values).render(chart(tmp_path))
+        printing(Printing(why="/copy: no YAML"), values=values).render(small_chart(tmp_path))
     error = failed.value
     assert (error.what, error.where, error.why, error.hint) == (
         "helm template failed",

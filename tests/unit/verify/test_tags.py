@@ -47,7 +47,8 @@ def test_what_only_a_job_keeps_comes_last(of_job: str, order: tuple[str, str]) -
     (alone,) = tags(Record("", WHEN, (image(of_job),)), stored._replace(manifest=job), [f"{WEB}@{of_job}"])
     assert (alone.digests, alone.since) == ((of_job,), "")
     hook = job.replace("{name: migrate}", "{name: migrate, annotations: {helm.sh/hook: pre-upgrade}}")
-    (anew,) = tags(Record("", WHEN, (image(of_job),)), stored._replace(manifest="", hooks=hook), [f"{WEB}@{of_job}"])
+    both = stored._replace(manifest=job.replace(of_job, C), hooks=hook)
+    (anew,) = tags(Record("", WHEN, (image(of_job),)), both, [f"{WEB}@{of_job}"])
     assert anew.since == WHEN
 
 
