@@ -282,8 +282,8 @@ class _Map:
         if tag and not own and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
             more = (k for k, v in beside.items() if k not in mine and text_of(v) == tag)
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
-        named = {k: v for k, v in tagged.items() if k.lower().endswith("tag")} or tagged
-        self.has_another_tag = any(map(text_of, named.values())) and not any(_may_hold(v, tag) for v in named.values())
+        held = tagged.values()
+        self.has_another_tag = any(map(text_of, held)) and not any(_may_hold(value, tag) for value in held)
         """Whether the tag here is set, and cannot be the image's."""
         self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
