@@ -62,8 +62,8 @@ def run(request: Request) -> int:
         has_failed = previous is not None and previous.status == "failed" and previous.has_run
         if previous and has_failed:
             output.say(
-                f"Revision {previous.last} failed: what runs may be as that says, not as revision {previous.revision}, with which "
-                f"this plan compares. See {helm_command(f'pin verify {release}')}."
+                f"Revision {previous.last} failed. This plan compares with revision {previous.revision}, and what runs may be as "
+                f"the failed one says; to see it: {helm_command(f'pin verify {release}')}"
             )
         _print(request, prepared, deployed)
         _refuse(request, plan)

@@ -218,7 +218,8 @@ class TestDeployed:
         app.machine.run(app.machine.helm_binary, "upgrade", "failing", app.chart, *broken)
         done = app.machine.pin("plan", "failing", app.chart, "--check", "--reset-values")
         assert done.status == 4 and "an upgrade may change images" in done.stderr
-        assert "Revision 2 failed: what runs may be as that says, not as revision 1" in done.stderr
+        assert "Revision 2 failed. This plan compares with revision 1" in done.stderr
+        assert "to see it: helm pin verify failing" in done.stderr
 
     def test_each_container(self, app: App, tmp_path: Path) -> None:
         """Two containers of one repository: which of them runs which image counts, with a tag and without."""
