@@ -13,8 +13,9 @@ from typing import Any
 from helmpin.cluster.workloads import Object
 from helmpin.cluster_advice import advice
 from helmpin.errors import HelmFailed
+from helmpin.image.documents import Document
 from helmpin.image.find import CONTAINER_LISTS
-from helmpin.image.manifest import Document, document_images
+from helmpin.image.uses import document_images
 from helmpin.kubectl import Kubectl
 from helmpin.shapes import mapping, sequence
 

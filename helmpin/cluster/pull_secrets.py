@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from helmpin.errors import HelmFailed
+from helmpin.image.documents import Document
 from helmpin.image.find import CONTAINER_LISTS
-from helmpin.image.manifest import Document
 from helmpin.kubectl import Kubectl
 from helmpin.named_tuple import NamedTuple
 from helmpin.registry.errors import Failure

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from helmpin.image import find
-from helmpin.image.manifest import may_have_images, read
+from helmpin.image.documents import read
+from helmpin.image.uses import may_have_images
 from helmpin.named_tuple import NamedTuple
 from helmpin.shapes import mapping
 

@@ -15,7 +15,7 @@ from helmpin.helm import hide_secrets
 from helmpin.kubectl import Kubectl
 from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
-from helmpin.release import outcome, revisions, storage
+from helmpin.release import damaged, outcome, revisions
 from helmpin.release.outcome import NO_RELEASE, History, HistoryRow
 from helmpin.release.reading import read_revision
 from helmpin.release.record import Record
@@ -45,7 +45,7 @@ def run(request: Request) -> int:
     timeout = go_seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
     kubectl = Kubectl(request.helm)
     before = revisions.history(request.helm, name)
-    storage.refuse_hidden(kubectl, name, before[-1].revision)
+    damaged.refuse_hidden(kubectl, name, before[-1].revision)
     number = _target(request, before)
     _refuse_what_never_ran(request, before, number)
     _refuse_what_was_left(request, before, number)
@@ -217,13 +217,13 @@ def _helm(request: Request, before: Sequence[HistoryRow], number: int) -> None:
     if not done.status:
         return
     state, description = _state(request, before, number)
-    lost = storage.hidden(Kubectl(request.helm), name, before[-1].revision) if before and state else []
+    lost = damaged.hidden(Kubectl(request.helm), name, before[-1].revision) if before and state else []
     hint = f"{helm_command(f'pin history {name}')} shows where to go from here"
     if not state:
         hint = f"{helm_command('list --all-namespaces', namespace=None)} lists releases with their namespaces"
     elif not before:
         hint = advice("\n".join(state), env.given_namespace())
-    elif names := storage.way_out(lost, before[-1].revision):
+    elif names := damaged.way_out(lost, before[-1].revision):
         state, hint = [each.why for each in lost], names
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
         again = hide_secrets(

@@ -19,7 +19,7 @@ from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
-from helmpin.release import revisions, storage
+from helmpin.release import damaged, revisions
 from helmpin.release.changes import listed
 from helmpin.release.outcome import History, HistoryRow, moved
 from helmpin.release.reading import read_revision
@@ -35,7 +35,7 @@ from helmpin.verify.stored import manifest_check, pinned_check, record_check
 
 if TYPE_CHECKING:
     from helmpin.lock import Lock
-    from helmpin.release.storage import Damaged
+    from helmpin.release.damaged import Damaged
     from helmpin.verify.by_lock import Population
 
 LIVE = ("workloads", "pods")
@@ -180,15 +180,15 @@ def _stored(request: Request) -> tuple[Revision, HistoryRow | None, list[Damaged
 def _current(helm: Helm, name: str) -> tuple[Revision, HistoryRow, list[Damaged]]:
     """The deployed revision: the latest, unless that one failed or is still pending. The latest when none is deployed."""
     latest = read_revision(helm, name)
-    row, lost = HistoryRow(latest.revision, latest.status, ""), storage.hidden(Kubectl(helm), name, latest.revision)
-    if hint := storage.way_out(lost, latest.revision):
+    row, lost = HistoryRow(latest.revision, latest.status, ""), damaged.hidden(Kubectl(helm), name, latest.revision)
+    if hint := damaged.way_out(lost, latest.revision):
         output.say(f"The latest revision of {name} cannot be read: {hint}")
     if latest.status == "deployed":
         return latest, row, lost
     deployed = [row.revision for row in revisions.history(helm, name) if row.status == "deployed"]
     if not deployed:
-        if latest.status == "superseded" and not storage.shows_hidden(Kubectl(helm)):
-            lost = [storage.Damaged("", storage.none_deployed(latest.revision))]
+        if latest.status == "superseded" and not damaged.shows_hidden(Kubectl(helm)):
+            lost = [damaged.Damaged("", damaged.none_deployed(latest.revision))]
         others = "" if lost else f"; no revision of {name} is deployed"
         output.say(f"Revision {latest.revision} is {latest.status}{others}.")
         return latest, row, lost

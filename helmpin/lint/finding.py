@@ -10,8 +10,8 @@ from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmPinError
 from helmpin.image.find import dotted
 from helmpin.image.hints import named
-from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
+from helmpin.image.uses import ImageUse
 from helmpin.lint.rules import MUTABLE_TAG, NOT_LINTED, Rule
 from helmpin.named_tuple import NamedTuple
 from helmpin.output import mask_urls

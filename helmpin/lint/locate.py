@@ -10,8 +10,8 @@ from typing import Any
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
-from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lint.finding import Location, inside
 from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copies
 from helmpin.lint.values_files import ValuesFile

@@ -13,7 +13,7 @@ from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, as_tree, lookup
 from helmpin.chart.stage import Chart
-from helmpin.image.manifest import ImageUse, UseKey
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.render.actions import actions
 from helmpin.render.output import Render

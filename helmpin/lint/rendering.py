@@ -10,7 +10,7 @@ from helmpin.arguments import words
 from helmpin.chart.setargs import dotted_key
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import ImageUse, UseKey, without_image
+from helmpin.image.uses import ImageUse, UseKey, without_image
 from helmpin.lint.finding import Finding, Location
 from helmpin.lint.judge import judge, judge_missing
 from helmpin.lint.locate import locate, value_location

@@ -8,8 +8,8 @@ from pathlib import Path
 from helmpin import output
 from helmpin.chart.stage import ChartHelm
 from helmpin.errors import HelmFailed, HelmStopped
-from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
+from helmpin.image.uses import UseKey
 from helmpin.lint.usage import Usage
 from helmpin.named_tuple import NamedTuple
 from helmpin.private import Folder, write

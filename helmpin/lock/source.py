@@ -129,7 +129,7 @@ class _ReleaseLock:
         deployed = [int(row["revision"]) for row in rows if row.get("status") == "deployed"]
         if not deployed:
             from helmpin.kubectl import Kubectl
-            from helmpin.release.storage import refuse_hidden
+            from helmpin.release.damaged import refuse_hidden
 
             latest = max((int(row["revision"]) for row in rows), default=0)
             refuse_hidden(Kubectl(self._helm, context=self._context, namespace=self._namespace), self._name, latest)

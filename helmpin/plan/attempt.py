@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from helmpin.chart.setargs import Setting
-from helmpin.image.manifest import ImageUse, UseKey
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_index import scope_of
 

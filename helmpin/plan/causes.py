@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from helmpin.chart.setargs import ValuePath
-from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan.group import Group
 from helmpin.plan.suspicions import Suspicions
 from helmpin.plan.value_index import is_seen, scope_of

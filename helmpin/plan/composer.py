@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from helmpin.chart.setargs import ValuePath, arguments, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
-from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan import template_pins
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import candidates

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from helmpin import kube_yaml
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image import find
+from helmpin.image.documents import Document, kind_and_name, read
 from helmpin.image.hints import LET_THROUGH, allow_flag
-from helmpin.image.manifest import Document, kind_and_name, may_have_images, read
 from helmpin.image.reference import split
+from helmpin.image.uses import may_have_images
 from helmpin.output import count
 from helmpin.policy import is_allowed
 from helmpin.render.renderer import renderer_for

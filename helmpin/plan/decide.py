@@ -9,8 +9,8 @@ from helmpin import policy
 from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.config.settings import Settings
 from helmpin.image.hints import let_through
-from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import valid_digest
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt

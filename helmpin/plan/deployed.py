@@ -16,8 +16,8 @@ from helmpin.release.changes import UNPINNED, Digests, digests, named
 from helmpin.release.reading import Reading
 
 if TYPE_CHECKING:
-    from helmpin.image.manifest import ImageUse, UseKey
     from helmpin.image.outside_pods import ExtraImageRules
+    from helmpin.image.uses import ImageUse, UseKey
     from helmpin.plan.images import ImagePlan
     from helmpin.release.reused_values import Previous
     from helmpin.release.revision import Revision

@@ -10,8 +10,8 @@ from typing import Any
 from helmpin import gate
 from helmpin.config.settings import Settings
 from helmpin.image.hints import let_through, number_hint
-from helmpin.image.manifest import ImageUse, UseKey, only_tests
 from helmpin.image.reference import Reference
+from helmpin.image.uses import ImageUse, UseKey, only_tests
 from helmpin.lock import Lock, NotLocked
 from helmpin.lock.source import resolve
 from helmpin.named_tuple import NamedTuple

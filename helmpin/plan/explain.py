@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from helmpin.errors import HelmFailed
 from helmpin.helm import hide_secrets
 from helmpin.image.hints import let_through
-from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer

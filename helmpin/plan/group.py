@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from helmpin.chart.setargs import Setting, ValuePath
-from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
+from helmpin.image.uses import ImageUse
 from helmpin.plan.candidates import Candidate
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from helmpin import policy
 from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in, let_through
-from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form
+from helmpin.image.uses import ImageUse
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_hints import hint_on_values
 from helmpin.render.diff import Follower

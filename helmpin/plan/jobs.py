@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from helmpin.chart.setargs import lookup
+from helmpin.image.documents import Document, kind_and_name, read
 from helmpin.image.find import ObjectPath
 from helmpin.image.hints import let_through
-from helmpin.image.manifest import Document, ImageUse, UseKey, kind_and_name, read
 from helmpin.image.reference import Reference, split
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import kubectl_command
 from helmpin.plan.images import ImagePlan, Problem

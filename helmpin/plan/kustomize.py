@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from helmpin.image.documents import Document, kind_and_name
 from helmpin.image.find import dotted
-from helmpin.image.manifest import Document, ImageUse, kind_and_name
 from helmpin.image.reference import split
+from helmpin.image.uses import ImageUse
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.images import ImagePlan
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import ImageUse, UseKey, without_image
+from helmpin.image.uses import ImageUse, UseKey, without_image
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import NOTHING, Attempt

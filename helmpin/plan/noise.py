@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from helmpin.errors import HelmFailed, HelmStopped
-from helmpin.image.manifest import UseKey
+from helmpin.image.uses import UseKey
 from helmpin.plan.rendered import Rendered
 from helmpin.render.diff import Comparison, compare, noise
 from helmpin.render.differences import Leaf, readable

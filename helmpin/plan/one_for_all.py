@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from helmpin.chart.setargs import Setting
-from helmpin.image.manifest import UseKey
+from helmpin.image.uses import UseKey
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import Candidate, candidates
 from helmpin.plan.template_scan import TemplateScan

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from helmpin.chart.setargs import Setting
-from helmpin.image.manifest import UseKey
+from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt
 from helmpin.plan.candidates import Candidate

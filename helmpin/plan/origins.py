@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from helmpin.image.manifest import ImageUse, UseKey
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan.rendered import Rendered
 
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from helmpin import __version__
 from helmpin.chart.setargs import Setting, lookup
 from helmpin.config.settings import Settings
-from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import Reference
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from helmpin.image.manifest import Document, ImageUse, UseKey
+from helmpin.image.documents import Document
 from helmpin.image.reference import pinned_form
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan.jobs import JobFollower
 from helmpin.plan.template_pins import TemplatePin, by_order, locate
 from helmpin.plan.varying import Varying

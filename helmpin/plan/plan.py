@@ -14,7 +14,7 @@ from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
-    from helmpin.image.manifest import ImageUse
+    from helmpin.image.uses import ImageUse
     from helmpin.plan.images import ImagePlan
     from helmpin.plan.rendered import Rendered
     from helmpin.release.record import Record

@@ -83,7 +83,7 @@ def prepare(
         started = _start(asked, release, chart, command, cluster_flags, stack)
         task, staged, reading = started.task, started.staged, started.reading
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
-        from helmpin.image.manifest import unmatched
+        from helmpin.image.uses import unmatched
         from helmpin.plan.loop import make_plan
         from helmpin.plan.template_hints import hints_for
         from helmpin.registry import warm_up

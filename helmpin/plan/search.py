@@ -23,8 +23,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
-from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import Attempt, Facts

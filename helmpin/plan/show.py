@@ -10,8 +10,8 @@ from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
 from helmpin.image.find import dotted
 from helmpin.image.listing import print_images
-from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
+from helmpin.image.uses import ImageUse
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.candidates import NULLED
 from helmpin.plan.deployed import MOVED, SAME, UNKNOWN, Change, Deployed

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from helmpin.chart import OWN_FOLDER
-from helmpin.image.manifest import Document, ImageUse, document_name, group_by_turn
+from helmpin.image.documents import Document, document_name, group_by_turn
+from helmpin.image.uses import ImageUse
 from helmpin.named_tuple import NamedTuple
 from helmpin.render.actions import Action, actions
 from helmpin.yaml_position import span

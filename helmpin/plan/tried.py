@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from helmpin.chart.setargs import Setting, ValuePath
-from helmpin.image.manifest import UseKey
+from helmpin.image.uses import UseKey
 
 
 class Tried:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, cached_property, partial
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
-from helmpin.image.manifest import UseKey
 from helmpin.image.reference import pinned_form, split
+from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import NOTHING, Attempt, Facts

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from helmpin.chart.setargs import Setting
-from helmpin.image.manifest import UseKey
+from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import Candidate, by_any_key, candidates

@@ -12,7 +12,7 @@ from helmpin.next_command import helm_command
 
 if TYPE_CHECKING:
     from helmpin.helm import Helm
-    from helmpin.release.storage import Damaged
+    from helmpin.release.damaged import Damaged
 
 _DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release|failed to decode data", re.MULTILINE)
 """helm's messages about a stored release that lacks a part (from its own code and from reading._PARTS), about one that cannot be
@@ -41,7 +41,7 @@ def explained(
     may_be_damaged = is_damaged or (isinstance(error, NoRelease) and not revision)
     found, latest = _damaged(helm, release, named) if helm and may_be_damaged else ([], 0)
     if found:
-        from helmpin.release.storage import way_out
+        from helmpin.release.damaged import way_out
 
         what, hint = f"release {release} cannot be read", way_out(found, latest)
         if revision and latest > revision:  # helm continues from the latest, whatever becomes of this one
@@ -73,10 +73,10 @@ def explained(
 
 
 def _damaged(helm: Helm, release: str, named: Mapping[str, str]) -> tuple[list[Damaged], int]:
-    """The damaged revisions of a release, and the latest that is not; see storage.damaged()."""
+    """The damaged revisions of a release, and the latest that is not; see damaged.damaged_objects()."""
     from helmpin.kubectl import Kubectl
-    from helmpin.release import storage
+    from helmpin.release.damaged import damaged_objects
 
     context, namespace = named.get("kube-context", ""), named.get("namespace", "")
-    found, latest = storage.damaged(Kubectl(helm, context=context, namespace=namespace), release)
+    found, latest = damaged_objects(Kubectl(helm, context=context, namespace=namespace), release)
     return [each for each in found if each.name], latest

@@ -213,7 +213,7 @@ def _has_gone_back(known: Sequence[HistoryRow]) -> bool:
 def _hidden(helm: Helm, release: str, known: Sequence[HistoryRow]) -> str:
     """If helm skips a later revision that it cannot read, and so makes none of that number: what to do; else ''."""
     from helmpin.kubectl import Kubectl
-    from helmpin.release.storage import hidden, way_out
+    from helmpin.release.damaged import hidden, way_out
 
     with suppress(HelmPinError):
         latest = known[-1].revision if known else 0

@@ -14,7 +14,7 @@ from helmpin.image.reference import InvalidReference, Reference
 from helmpin.release.record import VERSION, Image, Record
 
 if TYPE_CHECKING:
-    from helmpin.image.manifest import ImageUse
+    from helmpin.image.uses import ImageUse
 
 LONGEST = 4 << 20
 """The longest record, in characters: enough for some thirty thousand images."""
@@ -107,7 +107,7 @@ def follower_problems(record: Record, objects: Iterable[Any]) -> list[str]:
 
     A place is `ConfigMap/settings data.image`. Names may be random, so if no object has that name, all of its kind count.
     """
-    from helmpin.image.manifest import kind_and_name
+    from helmpin.image.documents import kind_and_name
 
     wanted = [(place, image) for image in record.images for place in image.followers]
     places = {place for place, _ in wanted} | {_unnamed(place) for place, _ in wanted}

@@ -140,7 +140,7 @@ class PreviousReading:
     def _refuse_hidden(self, last: int, status: str) -> None:
         """Raise Unreadable if helm skips a later revision, perhaps the deployed one, because it cannot read it."""
         from helmpin.kubectl import Kubectl
-        from helmpin.release.storage import none_deployed, refuse_hidden, shows_hidden
+        from helmpin.release.damaged import none_deployed, refuse_hidden, shows_hidden
 
         kubectl = Kubectl(self._helm)
         if status == "superseded" and not shows_hidden(kubectl):

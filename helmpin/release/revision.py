@@ -15,8 +15,9 @@ from helmpin.release import record_checks
 from helmpin.release.record import Record, parse
 
 if TYPE_CHECKING:
-    from helmpin.image.manifest import Document, ImageUse
+    from helmpin.image.documents import Document
     from helmpin.image.outside_pods import ExtraImageRules
+    from helmpin.image.uses import ImageUse
 
 RAN = ("deployed", "superseded", "uninstalled")
 """The statuses of revisions whose deployment succeeded. An uninstalled one counts: helm no longer stores whether it did."""
@@ -80,7 +81,7 @@ class Revision(NamedTuple):
     def uses(self, also: ExtraImageRules | None = None) -> list[ImageUse]:
         """Every image use of the stored manifest and hooks; also: those outside pod specs that count. Raises HelmFailed if they
         cannot be read."""
-        from helmpin.image.manifest import read
+        from helmpin.image.documents import read
 
         with self._reading("manifest"):
             documents = (*read(self.manifest), *read(self.hooks))
@@ -95,7 +96,7 @@ class Revision(NamedTuple):
 
     def with_digests(self) -> list[Any]:
         """The objects of the stored manifest and hooks that hold digests. Raises HelmFailed when they cannot be read."""
-        from helmpin.image.manifest import read
+        from helmpin.image.documents import read
 
         with self._reading("manifest"):
             documents = (*read(self.manifest), *read(self.hooks))
@@ -130,7 +131,7 @@ def of_manifest(name: str, text: str) -> Revision:
 
     Raises HelmFailed if it is not YAML.
     """
-    from helmpin.image.manifest import documents, is_hook
+    from helmpin.image.documents import documents, is_hook
 
     manifest, hooks = "", ""
     for document, own in documents(text):
@@ -150,7 +151,7 @@ def _invalid(stored: Revision, why: str) -> VerificationFailed:
 @lru_cache(maxsize=1024)
 def _uses(document: Document, also: ExtraImageRules | None) -> tuple[ImageUse, ...]:
     """The image uses of one document. Cached, because the revisions of a release share most of their documents."""
-    from helmpin.image.manifest import document_images
+    from helmpin.image.uses import document_images
 
     return tuple(document_images(document, also))
 

@@ -12,6 +12,7 @@ from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import storage
+from helmpin.release.damaged import none_deployed
 from helmpin.release.revision import RAN
 from helmpin.release.storage import MOST, RevisionInfo, Revisions
 
@@ -60,7 +61,7 @@ def _load_meanwhile() -> None:
     import importlib
     import threading
 
-    for name in ("helmpin.image.manifest", "hashlib"):
+    for name in ("helmpin.image.uses", "hashlib"):
         # not daemons: importing C extensions while the interpreter shuts down can crash it
         threading.Thread(target=importlib.import_module, args=(name,)).start()
 
@@ -102,7 +103,7 @@ def doubts(read: Revisions) -> list[str]:
     gaps = [str(number) for number in range(recent[0], recent[-1]) if number not in recent] if recent else []
     found = [f"helm does not show revision {', '.join(gaps)}"] if gaps else []
     last = read.found[-1]
-    return [*found, storage.none_deployed(last.stored.revision)] if last.status == "superseded" else found
+    return [*found, none_deployed(last.stored.revision)] if last.status == "superseded" else found
 
 
 def listed(rows: Sequence[HistoryRow]) -> str:

@@ -16,9 +16,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from helmpin.image.documents import hook_of, kind_and_name
 from helmpin.image.find import dotted, is_pod_spec
-from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
 from helmpin.image.reference import Reference, split
+from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.render.differences import NAMING, PINNED, Difference, Leaf, differences, text_differences
 from helmpin.render.output import Render

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
+from helmpin.image.documents import Document, kind_and_name
 from helmpin.image.find import dotted
-from helmpin.image.manifest import Document, UseKey, kind_and_name
+from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 
 Leaf = UseKey

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import Document, ImageUse, document_images, documents, outside
+from helmpin.image.documents import Document, documents
 from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.image.uses import ImageUse, document_images, outside
 from helmpin.named_tuple import NamedTuple
 from helmpin.render.probe import PROBE
 from helmpin.timeline import step

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from helmpin.cluster.nodes import platforms_needed, read_nodes
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import read
+from helmpin.image.documents import read
 from helmpin.image.platforms import NODES, lacking
 from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl

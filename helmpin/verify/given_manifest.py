@@ -7,8 +7,8 @@ from typing import Any
 
 from helmpin import kube_yaml, yaml_position
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.image.documents import documents
 from helmpin.image.find import BUILT_IN, CONTAINER_LISTS, POD_SPECS
-from helmpin.image.manifest import documents
 from helmpin.release.revision import Revision, of_manifest
 from helmpin.shapes import mapping
 

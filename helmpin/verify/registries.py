@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.config.settings import Settings
 from helmpin.errors import RegistryUnavailable, VerificationFailed
-from helmpin.image.manifest import read
+from helmpin.image.documents import read
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.named_tuple import NamedTuple

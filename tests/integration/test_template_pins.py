@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from helmpin.image.manifest import ImageUse
+from helmpin.image.uses import ImageUse
 from helmpin.plan.template_pins import (
     PRINT_FILE,
     UNLIKE_BEFORE,

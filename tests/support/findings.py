@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from helmpin.config.settings import Settings
-from helmpin.image.manifest import ImageUse
+from helmpin.image.uses import ImageUse
 from helmpin.lint.finding import Finding, Location
 from helmpin.registry.types import RegistrySettings
 from tests.support.renders import POD

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.cluster.nodes import admits, platform, platforms_needed, pod_spec
-from helmpin.image.manifest import read
+from helmpin.image.documents import read
 
 
 def node(name: str = "one", arch: str = "amd64", **labels: str) -> dict[str, Any]:

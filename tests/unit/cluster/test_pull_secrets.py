@@ -8,7 +8,7 @@ import pytest
 
 from helmpin.cluster import pull_secrets as pullsecrets
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import read
+from helmpin.image.documents import read
 from helmpin.registry.types import RegistrySettings
 
 RENDER = """\

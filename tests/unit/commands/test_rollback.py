@@ -10,7 +10,6 @@ import helmpin.helm
 from helmpin import env, lifeline
 from helmpin.commands import rollback
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
-from helmpin.release import storage
 from helmpin.release.outcome import HistoryRow
 from helmpin.release.revision import Revision
 from helmpin.request import own_words, understand
@@ -40,7 +39,7 @@ def refused(rows: Sequence[HistoryRow], *args: str) -> HelmPinError:
 @pytest.fixture(autouse=True)
 def whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is stored can be read, and helm rollback has no flags that are given here."""
-    monkeypatch.setattr(storage, "hidden", lambda *_: [])
+    monkeypatch.setattr("helmpin.release.damaged.hidden", lambda *_: [])
     monkeypatch.setattr(helmpin.helm.Helm, "flags", lambda *_: {})
     monkeypatch.setattr(lifeline, "if_stopped", lambda _: None)
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helmpin import kube_yaml
-from helmpin.image import manifest
+from helmpin.image import uses
+from helmpin.image.documents import Document
 from helmpin.image.find import container_name, images, without_image
 from helmpin.image.outside_pods import ExtraImageRules
 from tests.support.budget import examples
@@ -424,5 +425,5 @@ def test_a_test_without_an_image_is_not_named(hook: str, is_named: bool) -> None
     """helm upgrade does not create it."""
     about = f"{{name: p, annotations: {{helm.sh/hook: '{hook}'}}}}" if hook else "{name: p}"
     text = f"\napiVersion: v1\nkind: Pod\nmetadata: {about}\nspec: {{containers: [{{name: c, image: }}]}}\n"
-    found = [use.place() for use in manifest.without_image([manifest.Document("app/templates/p.yaml", 0, text)])]
+    found = [use.place() for use in uses.without_image([Document("app/templates/p.yaml", 0, text)])]
     assert found == (["Pod/p container c, in app/templates/p.yaml"] if is_named else [])

@@ -9,9 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helmpin.image.documents import Document
 from helmpin.image.find import images
-from helmpin.image.manifest import Document, unmatched
 from helmpin.image.outside_pods import ExtraImageRules, rules
+from helmpin.image.uses import unmatched
 
 POD: dict[str, Any] = {
     "kind": "Pod",

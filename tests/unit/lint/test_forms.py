@@ -16,7 +16,7 @@ from helmpin import output
 from helmpin.config.settings import Exemption
 from helmpin.errors import HelmFailed
 from helmpin.image.hints import named
-from helmpin.image.manifest import ImageUse
+from helmpin.image.uses import ImageUse
 from helmpin.lint import forms
 from helmpin.lint.finding import Exempt, Finding, Linted, Location, Report
 from helmpin.lint.rules import REGISTRY

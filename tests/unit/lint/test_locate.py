@@ -14,7 +14,7 @@ from helmpin import kube_yaml
 from helmpin.chart.setargs import ValuePath, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped
-from helmpin.image.manifest import ImageUse
+from helmpin.image.uses import ImageUse
 from helmpin.lint.finding import Location
 from helmpin.lint.locate import MOST_PATHS, empty_tag_beside, locate, value_location
 from helmpin.lint.values_files import ValuesFile

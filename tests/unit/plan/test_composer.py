@@ -10,8 +10,8 @@ import pytest
 
 from helmpin.chart.setargs import dotted_key
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.image.uses import ImageUse
 from helmpin.plan import template_pins
 from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import Reference
+from helmpin.image.uses import ImageUse
 from helmpin.plan import deployed as under_test
 from helmpin.plan.deployed import Change, Deployed, DeployedImages, DeployedReading, compared
 from helmpin.plan.images import ImagePlan, Problem

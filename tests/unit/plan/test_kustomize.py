@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from helmpin.image.manifest import Document, ImageUse, document_images
+from helmpin.image.documents import Document
+from helmpin.image.uses import ImageUse, document_images
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.kustomize import Entry, entries
 from tests.support.renders import digest

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
-from helmpin.image.manifest import ImageUse
+from helmpin.image.uses import ImageUse
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex

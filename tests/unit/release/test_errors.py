@@ -11,9 +11,8 @@ import pytest
 from helmpin import env
 from helmpin.errors import HelmFailed, NoRelease
 from helmpin.helm_failure import helm_failed
-from helmpin.release import storage
+from helmpin.release.damaged import Damaged
 from helmpin.release.errors import explained
-from helmpin.release.storage import Damaged
 
 HELM = cast("Any", object())
 """It is only passed on."""
@@ -42,7 +41,7 @@ def stored(monkeypatch: pytest.MonkeyPatch, *found: Damaged) -> list[Any]:
         asked.append(kubectl)
         return found, 2
 
-    monkeypatch.setattr(storage, "damaged", damaged)
+    monkeypatch.setattr("helmpin.release.damaged.damaged_objects", damaged)
     return asked
 
 

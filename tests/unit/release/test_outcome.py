@@ -14,10 +14,10 @@ from helmpin import lifeline
 from helmpin.errors import HelmFailed, HelmStopped, NoRelease
 from helmpin.foreground import Ended
 from helmpin.helm_failure import IN_PROGRESS, helm_failed
+from helmpin.release.damaged import Damaged
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import Revision
-from helmpin.release.storage import Damaged
 from tests.support.history import Helm
 
 FOUR = HistoryRow(4, "deployed", "Upgrade complete")
@@ -242,7 +242,7 @@ def test_after_a_first_revision_that_failed_there_is_nothing_to_go_back_to() -> 
 def test_a_revision_that_helm_cannot_read_and_cannot_write_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """helm plans revision 5 and finds that its Secret exists."""
     damaged = [Damaged("secret/sh.helm.release.v1.web.v5", "it is not gzip")]
-    monkeypatch.setattr("helmpin.release.storage.hidden", lambda *_: damaged)
+    monkeypatch.setattr("helmpin.release.damaged.hidden", lambda *_: damaged)
     assert failed([FOUR]).hint.startswith("restore it from a backup, or delete it, and helm continues")
 
 

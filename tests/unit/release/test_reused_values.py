@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helmpin.chart.setargs import lookup
 from helmpin.helm import Helm
-from helmpin.release import revisions, storage
+from helmpin.release import revisions
 from helmpin.release.record import Record, Undo
 from helmpin.release.reused_values import (
     Previous,
@@ -372,7 +372,7 @@ LAST = Stored(PINNED, status="deployed")
 def test_whose_a_digest_is(stored: list[Stored | None], was: str, monkeypatch: pytest.MonkeyPatch) -> None:
     releases = Releases(stored)
     monkeypatch.setattr(revisions, "read_all", releases.read_all)
-    monkeypatch.setattr(storage, "refuse_hidden", lambda *_: None)
+    monkeypatch.setattr("helmpin.release.damaged.refuse_hidden", lambda *_: None)
     found = PreviousReading(cast("Helm", releases), "web").result()
     assert found is not None and found.config == {"image": {"tag": PINNED}}
     assert [entry.was for entry in found.undo] == ([was] if was else [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.errors import HelmFailed
+from helmpin.release.damaged import none_deployed
 from helmpin.release.outcome import NO_RELEASE, HistoryRow
 from helmpin.release.revision import Revision
 from helmpin.release.revisions import (
@@ -17,7 +18,7 @@ from helmpin.release.revisions import (
     never_ran,
     refuse_moved,
 )
-from helmpin.release.storage import RevisionInfo, Revisions, none_deployed
+from helmpin.release.storage import RevisionInfo, Revisions
 
 ONE, TWO = HistoryRow(1, "superseded", "Install complete"), HistoryRow(2, "superseded", "Upgrade complete")
 FAILED = HistoryRow(3, "failed", 'Upgrade "web" failed: no')

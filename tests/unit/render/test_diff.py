@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.image.uses import ImageUse
 from helmpin.render.diff import NAMING, compare, is_pin
 from helmpin.render.differences import ABSENT
 from helmpin.render.output import parse

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import Document, group_by_turn, kind_and_name
+from helmpin.image.documents import Document, group_by_turn, kind_and_name
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.output import parse, parse_release
 from helmpin.render.probe import PROBE
