@@ -439,26 +439,36 @@ class Search:
 
     def _blame_failure(self, why: str) -> None:
         """A render failed: drop the candidates whose values, template or chart helm's message names; without a name, all."""
-        active = self._active()
-        reason, scopes = render_failure.reason(why), render_failure.scopes_of(why)
-        charts = {group.scope for group in self._groups}
-        named = [g for g in active if any(render_failure.names_value(why, s, charts) for s in g.settings())]
-        if not named:  # the templates that the message names, or else their charts
-            active = [g for g in active if not g.proven] or active
-            near = [g for g in active if g.scope in scopes]
-            named = [g for g in near if any(use.source in why for use in g.uses)] or near
-            if render_failure.refuses_version(why):
-                named = [g for g in named if any(c.strategy == "tag@digest" for c in g.current())] or named
-            if render_failure.ends_in_a_colon(why):
-                named = [g for g in named if any(not setting.value for setting in g.settings())] or named
-        for group in named or active:
-            blamed = {c for c in group.current() if any(render_failure.names_value(why, s, charts) for s in c.settings)}
-            self._note(group.uses, f"{_names(blamed or group.current())}: the chart refuses it: {reason}")
-            group.advance(blamed)
-        if not active:
+        reason = render_failure.reason(why)
+        blamed = self._blamed_by(why)
+        for group in blamed:
+            named = self._named_by(why, group)
+            self._note(group.uses, f"{_names(named or group.current())}: the chart refuses it: {reason}")
+            group.advance(named)
+        if not blamed:
             left = list(self._uses())
             for use in [use for use in left if use.source and use.source in why] or left:
                 self._fail(use, f"the chart does not render with it: {reason}")
+
+    def _blamed_by(self, why: str) -> list[Group]:
+        """The groups that helm's message blames, of those that values pin; all if it names none."""
+        active = self._active()
+        if named := [group for group in active if self._named_by(why, group)]:
+            return named
+        active = [group for group in active if not group.proven] or active
+        scopes = render_failure.scopes_of(why)
+        near = [group for group in active if group.scope in scopes]
+        near = [group for group in near if any(use.source in why for use in group.uses)] or near
+        if render_failure.refuses_version(why):
+            near = [group for group in near if any(c.strategy == "tag@digest" for c in group.current())] or near
+        if render_failure.ends_in_a_colon(why):
+            near = [group for group in near if any(not setting.value for setting in group.settings())] or near
+        return near or active
+
+    def _named_by(self, why: str, group: Group) -> set[Candidate]:
+        """The current candidates of a group whose values helm's message names."""
+        charts = {each.scope for each in self._groups}
+        return {c for c in group.current() if any(render_failure.names_value(why, s, charts) for s in c.settings)}
 
     def _note(self, uses: Iterable[ImageUse], text: str) -> None:
         for use in uses:

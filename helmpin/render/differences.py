@@ -104,34 +104,56 @@ def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
 
 def text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
     """The lines of two documents that differ in more than the given changed leaves: in comments, style or order."""
+    if line := _with_digest_beside_leaves(a, b, changed):
+        yield line
+        return
+    befores = _befores(a, b, changed)
+    if befores is None or _is_explained(a, b, changed, befores):
+        return
+    known = re.compile("|".join(_whole(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
+    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines(), fillvalue=ABSENT)):
+        if old == new:
+            continue
+        if not (isinstance(old, str) and isinstance(new, str) and _may_have_been(old, new, known, befores)):
+            yield _of_line(a, i, old, new)
+
+
+def _with_digest_beside_leaves(a: Document, b: Document, changed: list[Difference]) -> Difference | None:
+    """The first line where a pinned reference stands more often than the changed leaves explain; None if there is none."""
     shown = Counter(match[0] for c in changed for match in PINNED.finditer(_written(c.after)))
     there = Counter(match[0] for match in PINNED.finditer(b.text)) if shown else Counter()
     there.subtract(match[0] for match in PINNED.finditer(a.text))
     for token, leaves in shown.items():
         if there[token] > leaves:
             line = next(i for i, line in enumerate(b.text.splitlines()) if token in line)
-            what = f"{token}, where no leaf stands"
-            yield Difference((a.source, a.order, -1, (f"line {line + 1}",)), "", what, _has_secret(a))
-            return
+            return _of_line(a, line, "", f"{token}, where no leaf stands")
+    return None
+
+
+def _befores(a: Document, b: Document, changed: list[Difference]) -> dict[str, set[str]] | None:
+    """What may have stood where a changed leaf, or a reference in it, stands now. None if that is unknown: a leaf was added or
+    removed, or is folded, escaped or on several lines."""
     befores: dict[str, set[str]] = defaultdict(set)
     for before, after in ((_written(c.before), _written(c.after)) for c in changed):
         if not before or not after or before not in a.text or after not in b.text:
-            return  # a leaf that was added, removed, or is folded, escaped or on several lines
+            return None
         befores[after].update((before, after))
         for match in PINNED.finditer(after):
             befores[match[0]].update((match[0], match[1]))
-    if len(befores) == 1 and all(
+    return befores
+
+
+def _is_explained(a: Document, b: Document, changed: list[Difference], befores: Mapping[str, set[str]]) -> bool:
+    """Whether one text that is replaced explains all: the usual case, found without compiling an expression."""
+    return len(befores) == 1 and all(
         b.text.replace(after, _written(c.before)) == a.text and b.text.count(after) <= len(changed)
         for after in befores
         for c in changed
-    ):
-        return  # the usual case, found without compiling an expression
-    known = re.compile("|".join(_whole(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
-    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines(), fillvalue=ABSENT)):
-        if old == new:
-            continue
-        if not (isinstance(old, str) and isinstance(new, str) and _may_have_been(old, new, known, befores)):
-            yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new, _has_secret(a))
+    )
+
+
+def _of_line(document: Document, index: int, before: Any, after: Any) -> Difference:
+    return Difference((document.source, document.order, -1, (f"line {index + 1}",)), before, after, _has_secret(document))
 
 
 def _whole(text: str) -> str:
