@@ -369,6 +369,17 @@ def test_values_that_are_right_for_some_uses_leave_the_others_to_their_templates
     assert after.strategies.keys() == {WEB.key} and shown(after) == {"image.tag": f"1@{A}"}
 
 
+def test_what_values_pin_is_not_what_the_template_pins() -> None:
+    web, other = use("t/web:1"), use("t/web:1", nth=1)
+    found = search([facts(web), facts(other)], TAGGED)
+    for images in ((f"t/web:1@{A}", "t/web:1"), (f"t/web:1@{A}", f"t/web:1@{A}")):
+        attempt = found.next()
+        assert attempt is not None
+        found.learn(attempt, compared(dict(zip((web, other), images, strict=True)), {web: A, other: A}))
+    assert found.result is not None and found.result.by_template == {other.key}
+    assert [each.uses for each in found.pinned()] == [(web.key,)]
+
+
 def test_values_of_an_image_that_reach_what_its_template_pins_give_way() -> None:
     """One value pins the first use, and comes out in another form where the template pins the second."""
     other = use("t/web:1", nth=1)
