@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -98,10 +99,21 @@ def printable(text: str) -> str:
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, and shortened. A hostile server may echo what it was sent, anywhere."""
-    for secret in sorted(map(printable, secrets), key=len, reverse=True):
-        at = text.find(secret[:_RECOGNIZED]) if secret else -1
-        while at >= 0:
-            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text[at:], secret, strict=False)))
-            text = f"{text[:at]}***{text[at + same :]}"
-            at = text.find(secret[:_RECOGNIZED], at + 3)
+    for secret in sorted(filter(None, map(printable, secrets)), key=len, reverse=True):
+        text = _without(text, secret) if len(secret) >= _RECOGNIZED else _without_word(text, secret)
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 3]}..."
+
+
+def _without(text: str, secret: str) -> str:
+    at = text.find(secret[:_RECOGNIZED])
+    while at >= 0:
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text[at:], secret, strict=False)))
+        text = f"{text[:at]}***{text[at + same :]}"
+        at = text.find(secret[:_RECOGNIZED], at + 3)
+    return text
+
+
+def _without_word(text: str, secret: str) -> str:
+    """A short secret may be part of any word, where hiding it would only spoil the message."""
+    before, after = (r"(?<!\w)" if secret[0].isalnum() else ""), (r"(?!\w)" if secret[-1].isalnum() else "")
+    return re.sub(f"{before}{re.escape(secret)}{after}", "***", text)

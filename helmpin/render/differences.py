@@ -153,7 +153,9 @@ def _is_explained(a: Document, b: Document, changed: list[Difference], befores: 
 
 
 def _of_line(document: Document, index: int, before: Any, after: Any) -> Difference:
-    return Difference((document.source, document.order, -1, (f"line {index + 1}",)), before, after, _has_secret(document))
+    return Difference(
+        (document.source, document.order, -1, (f"line {index + 1}",)), before, after, _has_secret(document)
+    )
 
 
 def _whole(text: str) -> str:

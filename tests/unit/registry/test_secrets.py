@@ -48,12 +48,14 @@ def test_what_is_secret_of_a_credential() -> None:
         (f"begins so: {SECRET[:9]}XYZ", "begins so: ***XYZ"),
         ("hunter", "hunter"),
         ("pw", "***"),
+        ("password 'pw' for pwd", "password '***' for pwd"),
+        ("login=:x;", "login***;"),
         ("p", "p"),
         ("caf? au lait", "*** au lait"),
     ],
 )
 def test_clean(text: str, cleaned: str) -> None:
-    assert redact(text, {SECRET, "pw", "café", ""}) == cleaned
+    assert redact(text, {SECRET, "pw", "café", "=:x", ""}) == cleaned
 
 
 def test_what_is_long_is_cut_after_cleaning() -> None:
