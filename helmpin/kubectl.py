@@ -260,7 +260,8 @@ def _after_flags(names: Iterable[str]) -> list[str]:
 
 
 def _plain(line: str) -> str:
-    return line.strip().removeprefix("error: ").removeprefix("Error from server ")
+    """kubectl's message, with the API's reason at its end."""
+    return re.sub(r"Error from server (\(\w+\)): (.*)", r"\2 \1", line.strip().removeprefix("error: "))
 
 
 def _path(resource: str, namespace: str | None) -> str:

@@ -326,7 +326,7 @@ def test_a_namespace_without_releases_and_one_that_does_not_exist(in_cluster: Wo
     empty, nowhere = in_cluster.pin("audit"), in_cluster.pin("audit", "--namespace", "no-such")
     assert (empty.status, empty.stdout) == (0, "No releases.\n")
     assert (nowhere.status, nowhere.stdout) == (1, "No release could be read.\n")
-    assert 'Not read: (NotFound): namespaces "no-such" not found' in nowhere.stderr
+    assert 'Not read: namespaces "no-such" not found (NotFound)' in nowhere.stderr
 
 
 def test_releases_that_are_nowhere_in_the_api(app: App, tmp_path: Path) -> None:

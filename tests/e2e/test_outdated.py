@@ -114,7 +114,7 @@ class TestMoved:
         assert in_cluster.pin("outdated").status == 0
         nowhere = in_cluster.pin("outdated", "--namespace", "no-such")
         assert (nowhere.status, nowhere.stdout) == (1, "")
-        assert 'Not read: (NotFound): namespaces "no-such" not found' in nowhere.stderr
+        assert 'Not read: namespaces "no-such" not found (NotFound)' in nowhere.stderr
         silent = ("--set", f"image.repository=127.0.0.1:9/app,image.tag=latest@{app.push('B')}")
         in_cluster.helm("install", "app", app.chart, *silent)
         there = app._replace(machine=in_cluster)

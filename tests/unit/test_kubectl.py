@@ -135,7 +135,7 @@ def test_what_could_be_read_beside_what_could_not(record: Path) -> None:
     (record / "status").write_text("1")
     found = kubectl().get(["pods,statefulsets"])
     assert found.items == [{"kind": "Pod"}]
-    assert found.errors == ('(Forbidden): statefulsets "a" is forbidden',)
+    assert found.errors == ('statefulsets "a" is forbidden (Forbidden)',)
     with pytest.raises(HelmFailed, match="kubectl get failed"):
         kubectl().items(["pods"])
 

@@ -86,7 +86,7 @@ def test_its_failure_is_told_in_its_words(record: Path, monkeypatch: pytest.Monk
     (record / "status").write_text("1")
     prefetch.start(["history", "web"])
     resource = storage.stored_objects("secrets", "owner=helm,name=web")
-    assert Kubectl(Helm("helm")).lists([resource], "shop")[resource].errors == ("(Forbidden): secrets is forbidden",)
+    assert Kubectl(Helm("helm")).lists([resource], "shop")[resource].errors == ("secrets is forbidden (Forbidden)",)
     assert len(calls(record)) == 1
 
 

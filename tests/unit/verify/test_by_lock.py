@@ -116,7 +116,7 @@ class Api:
 
 
 def test_a_selector_that_is_none_is_a_matter_of_usage() -> None:
-    bad, forbidden = "(BadRequest): unable to parse requirement", "(Forbidden): not yours"
+    bad, forbidden = "unable to parse requirement (BadRequest)", "not yours (Forbidden)"
     with pytest.raises(UsageError, match="label selector") as refused:
         population(cast("Any", Api(bad)), "bad selector!!")
     assert (refused.value.where, refused.value.why) == (["--selector bad selector!!"], bad)
