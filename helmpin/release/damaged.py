@@ -36,12 +36,25 @@ def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
     ]
 
 
-def refuse_hidden(kubectl: Kubectl, release: str, latest: int) -> None:
-    """Raise Unreadable if anything is stored of a release after `latest`, as hidden() finds it."""
-    if lost := hidden(kubectl, release, latest):
+def hidden_deployed(kubectl: Kubectl, release: str) -> list[Damaged]:
+    """The deployed revision of a release of which helm shows none: where it is stored and cannot be read."""
+    return [Damaged(name, problem) for name, _, problem in _examined(kubectl, release, ",status=deployed") if problem]
+
+
+def refuse_hidden(kubectl: Kubectl, release: str, latest: int, *, shows_deployed: bool = True) -> None:
+    """Raise Unreadable if anything is stored of a release after `latest`, as hidden() finds it, or, if helm shows no deployed
+    revision, one that is."""
+    lost, what, where = (
+        hidden(kubectl, release, latest),
+        "the latest revision cannot be read",
+        f", after revision {latest}",
+    )
+    if not lost and not shows_deployed:
+        lost, what, where = hidden_deployed(kubectl, release), "the deployed revision cannot be read", ""
+    if lost:
         raise Unreadable(
-            "the latest revision cannot be read",
-            where=f"release {release}, after revision {latest}",
+            what,
+            where=f"release {release}{where}",
             why="\n".join(each.why for each in lost),
             hint=way_out(lost, latest) or "run it again",
         )

@@ -90,8 +90,8 @@ class PreviousReading:
         return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
 
     def result(self) -> Previous | None:
-        """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed; Unreadable if a revision is
-        stored after those that helm shows and cannot be read."""
+        """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed; Unreadable if the deployed
+        revision, or one after those that helm shows, is stored and cannot be read."""
         if self._running is not None:
             try:
                 self._previous = self._read(self._running)
@@ -138,14 +138,14 @@ class PreviousReading:
         )
 
     def _refuse_hidden(self, last: int, status: str) -> None:
-        """Raise Unreadable if helm skips a later revision, perhaps the deployed one, because it cannot read it."""
+        """Raise Unreadable if helm skips a later revision, or the deployed one, because it cannot read it."""
         from helmpin.kubectl import Kubectl
         from helmpin.release.damaged import none_deployed, refuse_hidden, shows_hidden
 
         kubectl = Kubectl(self._helm)
         if status == "superseded" and not shows_hidden(kubectl):
             output.say(f"Release {self._release}: {none_deployed(last)}.")
-        refuse_hidden(kubectl, self._release, last)
+        refuse_hidden(kubectl, self._release, last, shows_deployed=False)
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))

@@ -87,6 +87,17 @@ def test_a_latest_revision_that_cannot_be_read(app: App, tmp_path: Path) -> None
     app.machine.kubectl("delete", f"secret/{latest.secret}")
     assert table(app, name="blind").status == 0
 
+    deployed = kube.revision(app.machine, "app", 1).copy("between")
+    later = deployed.copy("between", 2)
+    later.rewrite(lambda stored: stored["info"].update(status="failed"))
+    deployed.spoil()
+    refused = app.machine.pin("plan", "between", app.chart)
+    assert refused.status == 1, refused
+    assert "the deployed revision cannot be read\n  at    release between\n" in refused.stderr, refused
+    assert f"helm continues from revision 2: kubectl delete secret/{deployed.secret}" in refused.stderr
+    app.machine.kubectl("delete", f"secret/{deployed.secret}")
+    assert table(app, name="between").status == 0
+
     only = kube.revision(app.machine, "app", 1).copy("only")
     only.spoil()
     for command in (["plan", "only", app.chart], ["lock", "only", app.chart, "--file", str(tmp_path / "lock.yaml")]):

@@ -372,7 +372,7 @@ LAST = Stored(PINNED, status="deployed")
 def test_whose_a_digest_is(stored: list[Stored | None], was: str, monkeypatch: pytest.MonkeyPatch) -> None:
     releases = Releases(stored)
     monkeypatch.setattr(revisions, "read_all", releases.read_all)
-    monkeypatch.setattr("helmpin.release.damaged.refuse_hidden", lambda *_: None)
+    monkeypatch.setattr("helmpin.release.damaged.refuse_hidden", lambda *_, **__: None)
     found = PreviousReading(cast("Helm", releases), "web").result()
     assert found is not None and found.config == {"image": {"tag": PINNED}}
     assert [entry.was for entry in found.undo] == ([was] if was else [])
