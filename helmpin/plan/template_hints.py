@@ -30,8 +30,7 @@ _NO_REFERENCE = re.compile(
 """The keys of what is no whole reference. `name` may stand anywhere: nameOverride is a common one."""
 _IS_PART = re.compile(r"(tag|repository|registry)$", re.IGNORECASE)
 _CUTS_DIGEST = re.compile(r"\b(?:split\w*|regex\w+|mustRegex\w+)\b[^}\n]*@")
-_OF_IMAGES = re.compile(r"mage[\"']?:|\.image|Image")
-"""What has to do with images. Most manifests do not, dashboards and rules for alerts among them, which are large."""
+_IMAGE_KEY = re.compile(r"mage[\"']?:")
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
 """What templates get from helm besides values and subcharts (helm.sh/docs/chart_template_guide/builtin_objects)."""
 
@@ -50,6 +49,11 @@ def chart_folder(path: str) -> str:
 def hints_for(chart: Chart, compared: Chart) -> TemplateHints:
     """Those for the templates of a chart. compared: as Rendered has it."""
     return TemplateHints(chart.template_files(), None if compared is chart else compared.template_files())
+
+
+def _is_of_images(text: str) -> bool:
+    """Whether a template has to do with images. Most have not, dashboards and rules for alerts among them, which are large."""
+    return ".image" in text or "Image" in text or _IMAGE_KEY.search(text) is not None
 
 
 def _evaluates_random_string(text: str) -> bool:
@@ -86,7 +90,7 @@ class TemplateHints:
             own = [
                 text
                 for name, text in self.files.items()
-                if name.startswith(f"{folder}templates/") and (_is_helper(name) or _OF_IMAGES.search(text))
+                if name.startswith(f"{folder}templates/") and (_is_helper(name) or _is_of_images(text))
             ]
             library = [
                 text for name, text in self.files.items() if name.startswith(f"{folder}charts/") and _is_helper(name)
