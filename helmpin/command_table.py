@@ -262,7 +262,7 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--selector",
                 "value",
-                "with --lock alone: only workloads that have these labels themselves, whatever their pods have",
+                "with --lock alone: only workloads that carry these labels themselves (pod labels do not count)",
                 "LABELS",
                 "-l",
             ),
@@ -313,7 +313,7 @@ COMMANDS: dict[str, Command] = {
     "outdated": Command(
         "[RELEASE] [flags]",
         "show which tags have moved since a release was deployed",
-        "Asks registries once for each tag that the deployed releases of the namespace (of all, with -A) were deployed from, and\n"
+        "Asks registries about each tag that the deployed releases of the namespace (of all, with -A) were deployed from, and\n"
         "shows those that point to another digest now: what the next upgrade would bring. The exit status is 0 whether there are\n"
         "any or not (helm pin audit --registry --fail-on moved is for pipelines), 1 if a release could not be read, and 5 if a\n"
         "registry did not answer.",
@@ -456,7 +456,7 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--revisions",
                 "value",
-                "keep the digests of the last N revisions that ran, and of later ones; always what a rollback needs",
+                "keep the digests of the last N revisions that ran, and of any later ones; what a rollback needs is always kept",
                 "N",
             ),
             Option("--prune", "switch", "remove the tags of the release that no kept revision needs"),

@@ -105,6 +105,8 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
     if form in FOR_OTHERS:
         _refuse(request, plan)
         plan.refuse_without_image()
+        if through := ", ".join(image.image for image in plan.images if image.is_let_through):
+            output.say(f"Without a digest, because it is allowed: {through}.")
         options = {name: request.options[name] for name in ("partial", "names")}
         show.print_for_others(plan, form, values_only=request.options["values-only"], **options)
     elif form == "table":

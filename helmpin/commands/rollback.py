@@ -69,7 +69,9 @@ def run(request: Request) -> int:
     _say_who_came_later(later)
     does = "runs" if matched.get("pods") else "restores"
     verified = ", ".join(("record", "manifest", *matched))
-    output.inform(f"Revision {now.revision} {does} set {record.set_id}: verified in {verified}.")
+    output.inform(
+        f"Revision {now.revision} {does} set {record.set_id}: verified in {verified}{record.let_through or '.'}"
+    )
     return 0
 
 
@@ -83,7 +85,9 @@ def _preflight(request: Request, target: Revision, kubectl: Kubectl) -> Record |
             return None
     record = restore.preflight(target, kubectl, request.settings)
     images = output.count(record.size, "image")
-    output.inform(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
+    output.inform(
+        f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest{record.let_through or '.'}"
+    )
     return record
 
 

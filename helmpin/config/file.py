@@ -67,14 +67,14 @@ def _here() -> Path:
 
 def is_named(options: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
     """Whether the user names the settings file, or none."""
-    return bool(options.get("config") or environ.get(CONFIG))
+    return bool(options.get("config") or environ.get(CONFIG, "").strip())
 
 
 def settings_file(
     options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str
 ) -> tuple[Path, bool]:
     """The settings file, and whether the user names it; Path() for none. Raises UsageError for a named one that is missing."""
-    given = options.get("config") or environ.get(CONFIG)
+    given = options.get("config") or (environ.get(CONFIG, "") if is_named(options, environ) else "")
     if not given:
         return find(chart, folder) or (folder or _here()) / FILE, False
     if given == NO_FILE:

@@ -74,7 +74,7 @@ class Sources(NamedTuple):
         if given not in (None, ()):
             return SettingValue(given, f"--{name}")
         text = self.environ.get(from_environ, "")
-        if text.split() if name in LISTS else text:
+        if text.strip() or (text and name == "require"):  # a gate that was meant to be there is refused, not left out
             return SettingValue(tuple(text.split()) if name in LISTS else text, from_environ)
         return SettingValue(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from helmpin import config, output
-from helmpin.config.file import CONFIG, find
+from helmpin.config.file import find, is_named
 from helmpin.config.settings import Settings
 from helmpin.config.sources import LOGIN
 from helmpin.env import ENVIRON
@@ -19,7 +19,7 @@ def with_settings_of(chart: str, request: Request) -> Request:
 
 
 def _settings_of(chart: str, request: Request) -> Settings:
-    if request.options.get("config") or ENVIRON.get(CONFIG):
+    if is_named(request.options, ENVIRON):
         return request.settings
     found = find(chart)
     if found is None or str(found) == request.settings.file:

@@ -71,7 +71,8 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
     record = checked_record(stored, plan.record)
     images = output.count(record.size, "image")
     output.inform(
-        f"Revision {stored.revision}: {images} pinned by digest (set {record.set_id}), confirmed by reading the release back."
+        f"Revision {stored.revision}: {images} pinned by digest (set {record.set_id}), confirmed by reading the release back"
+        f"{record.let_through or '.'}"
     )
     if latest.revision != stored.revision:
         output.say(f"Note: revision {latest.revision} ({latest.status}) was made by somebody else since then.")

@@ -17,6 +17,8 @@ ANNOTATION = "helm-pin/digests"
 VERSION = 1
 _LONGEST_SHOWN = 80
 """The most characters of a field that a message shows."""
+_MOST_SHOWN = 5
+"""The most images that a message lists."""
 
 
 class Image(NamedTuple):
@@ -76,6 +78,16 @@ class Record(NamedTuple):
     def size(self) -> int:
         """How many images are in that set: one that values pin in one place and its template in another counts once."""
         return len(self._set())
+
+    @property
+    def let_through(self) -> str:
+        """For people: the images that it leaves without a digest, after a semicolon; '' if there are none."""
+        from helmpin.output import count
+
+        shown = [*sorted(self.allowed)[:_MOST_SHOWN], *(["…"] if len(self.allowed) > _MOST_SHOWN else [])]
+        return (
+            f"; {count(len(self.allowed), 'image')} let through without a digest: {', '.join(shown)}" if shown else ""
+        )
 
     def _set(self) -> set[str]:
         return {f"{image.reference}@{image.digest}" for image in self.images}

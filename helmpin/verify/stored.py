@@ -17,7 +17,7 @@ def record_check(stored: Revision) -> tuple[Check, Record | None]:
     except VerificationFailed as error:
         return Check("record", FAILED, error.why, (error.hint,)), None
     if record is not None:
-        return Check("record", OK, f"{count(record.size, 'image')}, set {record.set_id}"), record
+        return Check("record", OK, f"{count(record.size, 'image')}, set {record.set_id}{record.let_through}"), record
     try:
         pinned = record_checks.from_manifest(stored.uses())
     except HelmFailed:  # the check of the manifest reports it

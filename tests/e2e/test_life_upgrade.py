@@ -237,6 +237,9 @@ def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_p
     allowed = ("--allow-unpinned", "example.com/team/app:main")
     done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED, *allowed)
     assert done.status == 0, done.stderr
+    let_through = "; 1 image let through without a digest: example.com/team/app:main"
+    assert f"reading the release back{let_through}\n" in done.stderr
+    assert let_through in twins.machine.pin("verify", OURS).stdout
 
     (twins.chart / "templates/job.yaml").unlink()
     twins.content.build = "B"

@@ -68,6 +68,11 @@ def test_what_beats_what(tmp_path: Path) -> None:
     assert settings(tmp_path, options, environ)[:2] == ("refuse", ("o",))
 
 
+@pytest.mark.parametrize("name", sorted((NAMES - {"rules"}) | NEVER_IN_FILE.keys() - {"require"} | {"config"}))
+def test_a_variable_of_blanks_alone_counts_as_not_set(tmp_path: Path, name: str) -> None:
+    assert settings(tmp_path, environ={"HELM_PIN_" + name.upper().replace("-", "_"): " \t"}) == settings(tmp_path)
+
+
 NAMED_ORIGINS = ("allowed_registries_from", "allow_unpinned_from", "platforms_from")
 
 
