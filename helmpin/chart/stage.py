@@ -178,6 +178,10 @@ class Chart:
         for path, prefix in self._tree.values_files():
             yield path, prefix, self._text(path)
 
+    def repeated(self) -> dict[str, list[str]]:
+        """The subcharts that lie in charts/ more often than Chart.yaml lists them: their directories by their name."""
+        return self._tree.repeated()
+
     def source_to_paths(self, source: str) -> list[str]:
         """Where what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml` may be; see tree.py. Raises Refused."""
         return self._tree.source_to_paths(source)

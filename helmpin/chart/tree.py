@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -101,6 +102,14 @@ class Tree:
         """The names of the dependencies that the chart lists and lacks (pkg/action, CheckDependencies)."""
         present = {self._name(chart) for chart in self.subcharts()}
         return [name for name in (scalar(d.get("name")) for d in self._dependencies("")) if name not in present]
+
+    def repeated(self) -> dict[str, list[str]]:
+        """The directories of the charts in charts/ that have one name, by this name, if Chart.yaml does not list it as often."""
+        wanted = Counter(scalar(dependency.get("name")) for dependency in self._dependencies(""))
+        found: dict[str, list[str]] = defaultdict(list)
+        for chart in self.subcharts():
+            found[self._name(chart)].append(chart.removesuffix("/"))
+        return {name: charts for name, charts in found.items() if len(charts) > max(1, wanted[name])}
 
     def source_to_paths(self, source: str) -> list[str]:
         """The possible paths of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): more than one if the

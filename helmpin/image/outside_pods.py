@@ -60,6 +60,22 @@ _MAY_BE_FOUND = (*map(re.compile, (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "M
 patch of a pod spec; or escapes or tags, with which any of these may be written otherwise."""
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
+_OWN_GROUPS = frozenset(
+    {
+        *(
+            "admissionregistration",
+            "apiextensions",
+            "apiregistration",
+            "authentication",
+            "authorization",
+            "certificates",
+        ),
+        *("coordination", "discovery", "events", "flowcontrol.apiserver", "internal.apiserver", "networking", "node"),
+        *("rbac.authorization", "resource", "scheduling", "storage", "storagemigration"),
+    }
+)
+"""Kubernetes' own API groups with a dot, without their .k8s.io (Kubernetes documentation, API reference); others that end so are
+those of custom resources: snapshot.storage.k8s.io, sparkoperator.k8s.io."""
 
 
 class OperatorRule(NamedTuple):
@@ -198,9 +214,9 @@ def _is_image_key(key: str) -> bool:
 
 
 def _is_custom(item: Mapping[str, Any]) -> bool:
-    """Whether an object's API group is none of Kubernetes' own: those have no dot, or end in .k8s.io."""
+    """Whether an object's API group is none of Kubernetes' own."""
     group = str(item.get("apiVersion", "")).rpartition("/")[0]
-    return "." in group and not group.endswith(".k8s.io")
+    return "." in group and not (group.endswith(".k8s.io") and group.removesuffix(".k8s.io") in _OWN_GROUPS)
 
 
 def _is_image_by_key(key: str, text: str, *, is_custom: bool) -> bool:

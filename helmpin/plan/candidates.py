@@ -20,6 +20,7 @@ from helmpin.plan.value_index import ValueIndex, is_seen, is_template
 from helmpin.plan.value_keys import (
     DIGEST_KEY,
     IMAGE_KEY,
+    IMAGES_KEY,
     NAME_KEY,
     REGISTRY_KEY,
     REPOSITORY_KEY,
@@ -165,14 +166,15 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     unnamed = [] if exact else list(_unnamed(sought))
     beside = list(_beside(sought, [anchor.path for anchor in found]))
     spare, by_tag = list(_spare(sought, weak)), list(_by_tag(sought))
+    moved = list(_at_another_registry(sought))
     if not strong:
-        return [_distinct([*spare, *beside, *by_tag, *unnamed])]
+        return [_distinct([*spare, *beside, *by_tag, *unnamed, *moved])]
     first, *others = likely
     known = [each for each in by_anchor[first] if all(_has(sought.values, setting.path) for setting in each.settings)]
     # one of these may still feed what the others leave: another value may win over its tag
     less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
-    options = _distinct([*known, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere])
+    options = _distinct([*known, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved])
     return [options, *(by_anchor[anchor] for anchor in others)]
 
 
@@ -199,6 +201,13 @@ def _spare(sought: _Sought, weak: list[Anchor]) -> Iterator[Candidate]:
             yield sought.whole(path, is_spare=True)
 
 
+def _at_another_registry(sought: _Sought) -> Iterator[Candidate]:
+    """Candidates at whole references to the same image at another registry, which a template may replace, or take away."""
+    paths = [path for part in _suffixes(sought.image) for path in sought.values.behind_host(part)]
+    for anchor in in_scope([Anchor(path, True) for path in dict.fromkeys(paths)], sought.scope):
+        yield sought.whole(anchor.path, is_spare=True)
+
+
 def _forms(tag: str) -> list[str]:
     """The forms of a tag that a value may need where it is empty: a template may write the `v` of a version before it."""
     return [tag, tag[1:]] if re.match(r"v\d", tag) else [tag]
@@ -213,7 +222,9 @@ def _bare(sought: _Sought) -> list[ValuePath]:
 
 def _is_strong(anchor: Anchor) -> bool:
     """Whether the key, or that of its map, says that it holds an image."""
-    return bool(REPOSITORY_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
+    key, of_map, above = (last_key(anchor.path[: len(anchor.path) - n]) for n in range(3))
+    of_images = NAME_KEY.search(key) and (IMAGES_KEY.search(of_map) or IMAGES_KEY.search(above))
+    return bool(REPOSITORY_KEY.search(key) or IMAGE_KEY.search(of_map) or of_images)
 
 
 def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
@@ -460,7 +471,14 @@ def _unnamed(sought: _Sought) -> Iterator[Candidate]:
 
 def _of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidate]:
     """Candidates in the map of a component (named like the container or object): if its siblings have an image map of their own,
-    it can have one too, and templates prefer that to a common setting."""
+    it can have one too, and templates prefer that to a common setting. In one that is named like the image, too: a tag that
+    templates read of it."""
+    last = split(sought.image)[0].rpartition("/")[2].lower()
+    for path, beside in sought.values.maps((last, *names)):
+        if sought.sees(path):
+            for key in filter(TAG_KEY.search, sorted(sought.scan.of_map(sought.chain(path)))):
+                if beside.get(key) is None:
+                    yield sought.tagged((*path, key), is_spare=True)
     for path, beside in sought.values.maps(names):
         if sought.sees(path):
             siblings = (lookup(sought.values.tree, path[:-1]) or {}).values()

@@ -82,6 +82,7 @@ def prepare(
     with ExitStack() as stack:
         started = _start(asked, release, chart, command, cluster_flags, stack)
         task, staged, reading = started.task, started.staged, started.reading
+        _say_repeated(staged)
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.image.uses import unmatched
         from helmpin.plan.loop import make_plan
@@ -125,6 +126,15 @@ def prepare(
             _say_unlike_lock(plan, taken)
             _say_kept_there(plan, taken)
         yield _prepared(task, plan, reuse, previous)
+
+
+def _say_repeated(staged: Chart) -> None:
+    """Report subcharts that lie in charts/ more than once."""
+    for name, charts in staged.repeated().items():
+        output.say(
+            f"Subchart {name} is there more than once: {', '.join(charts)}. Helm may take another one in the next run: "
+            "remove all that Chart.yaml does not mean."
+        )
 
 
 def _installs_crds(task: Task, previous: Previous | None) -> bool:

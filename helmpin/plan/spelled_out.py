@@ -13,21 +13,31 @@ from helmpin.render.actions import STRING, actions
 
 EACH = "__each__"
 """Stands for the key or the index of each element that `range` goes through."""
-_PATH = r"\$?\.Values(?:\.[A-Za-z_]\w*)*"
+KEY = r"[A-Za-z_](?:[\w-]*\w)?"
+"""A key as it is written after a dot; one with a hyphen, which Go takes only as a string, stands so in what spelled_out() gives."""
+_PATH = rf"\$?\.Values(?:\.{KEY})*"
+_OPERAND = rf"(?:\$\w*|\.)(?:\.?{KEY}(?:\.{KEY})*)?"
+"""What a map may be read of: a variable, the dot, a field, a path."""
 _EMPTY = r"(?:\(\s*dict\s*\)|dict\b|\(\s*list\s*\)|list\b)"
 _MAY_NAME = (
-    *(re.compile(rf"{word}[^{{}}]{{0,200}}\.Values") for word in (":=", "with", "range", "block", "dig", "get")),
+    *(
+        re.compile(rf"{word}[^{{}}]{{0,200}}\.Values")
+        for word in (":=", "with", "range", "block", "dig", "get", "index")
+    ),
+    *(re.compile(rf"{word}\s+[\"$.(]") for word in ("dig", "get", "index")),
     re.compile(r"\)\.[A-Za-z_]"),
 )
 """What makes a template worth reading: others read every value by its whole path. They begin with letters, which is fast in Python,
 and look no further than an action may go on, since a text of many megabytes may hold these words, too."""
 _OR_EMPTY = re.compile(
-    rf"\(\s*(?:({_PATH})(?:\s*\|\s*default\s+{_EMPTY})?|default\s+{_EMPTY}\s+({_PATH}))\s*\)(?=\.[A-Za-z_])"
+    rf"\(\s*(?:({_PATH})(?:\s*\|\s*default\s+{_EMPTY})?|default\s+{_EMPTY}\s+({_PATH}))\s*\)(?=\.[A-Za-z_]|\s+\")"
 )
 """A map that may be missing, before the key that is read of it: `(.Values.image | default dict).tag`."""
-_KEYS = r"((?:\"[A-Za-z_]\w*\"\s+)+)"
-_DIG = re.compile(rf"dig\s+{_KEYS}(\"[^\"]*\"|[^\s()\"]+)\s+({_PATH})(?![\w.])")
-_GET = re.compile(rf"get\s+({_PATH})\s+\"([A-Za-z_]\w*)\"")
+_NAMED = rf"\"{KEY}\""
+_DIG = re.compile(rf"dig\s+((?:{_NAMED}\s+)+)(\"[^\"]*\"|[^\s()\"]+)\s+({_OPERAND})(?![\w.])")
+_GET = re.compile(rf"\b(?:get|index)\s+({_OPERAND})((?:\s+{_NAMED})+)(?!\s*[\w\"$.(])")
+_GET_THEN = re.compile(rf"\b(index\s+{_OPERAND}(?:\s+{_NAMED})*\s+[$.][\w.]*)((?:\s+{_NAMED})+)(?!\s*[\w\"$.(])")
+"""`index` with a key that is computed, and keys after it."""
 _VALUE = re.compile(
     rf"\s*\(*\s*(?:({_PATH})\s*\)*(?:\s*\|\s*default\s+{_EMPTY})?|default\s+{_EMPTY}\s+({_PATH}))\s*\)*\s*"
 )
@@ -114,18 +124,26 @@ def _read(code: str, scope: _Scope) -> str:
     """The code of an action, with whole paths."""
     if scope.dot or any(scope.variables.values()):
         code = "".join(_named(part, scope, is_string=is_string) for part, is_string in _parts(code))
-    while ")." in code and (without := _OR_EMPTY.sub(lambda found: found[1] or found[2], code)) != code:
-        code = without
-    if "dig" in code:
-        code = _DIG.sub(lambda found: f"{found[3]}{_chain(found[1])} | default {found[2]}", code)
-    if "get" in code:
-        code = _GET.sub(r"\1.\2", code)
+    while (simpler := _with_shorter_path(code)) != code:
+        code = simpler
     return code
 
 
-def _chain(keys: str) -> str:
-    """`"image" "tag"` as `.image.tag`."""
-    return "".join(f".{key}" for key in re.findall(r"\w+", keys))
+def _with_shorter_path(code: str) -> str:
+    """The code of an action with paths for what reads a map of values, one level of parentheses fewer at a time."""
+    if ")" in code:
+        code = _OR_EMPTY.sub(lambda found: found[1] or found[2], code)
+    if "dig" in code:
+        code = _DIG.sub(lambda found: f"{_chain(found[3], found[1])} | default {found[2]}", code)
+    if "get" in code or "index" in code:
+        code = _GET.sub(lambda found: _chain(found[1], found[2]), code)
+        code = _GET_THEN.sub(lambda found: _chain(f"({found[1]})", found[2]), code)
+    return code
+
+
+def _chain(operand: str, keys: str) -> str:
+    """The keys `"image" "tag"` of an operand as `….image.tag`."""
+    return operand.removesuffix(".") + "".join(f".{key}" for key in re.findall(r'"([^"]*)"', keys))
 
 
 def _parts(code: str) -> Iterator[tuple[str, bool]]:

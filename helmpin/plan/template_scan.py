@@ -9,15 +9,15 @@ from functools import cached_property, lru_cache
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
-from helmpin.plan.spelled_out import EACH, spelled_out
+from helmpin.plan.spelled_out import EACH, KEY, spelled_out
 from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, last_key
 from helmpin.render.actions import actions
 
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
 _IMAGE_LINE = re.compile(r"""(?m)^[\s-]*image:[ \t]*(["']?)(.*?)\1[ \t]*(#.*)?$""")
-_IN_PARENTHESES = re.compile(r"\(\s*(\$?\.Values(?:\.\w+)*)\s*\)(?=\.)")
-_CHAIN = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)+)")
+_IN_PARENTHESES = re.compile(rf"\(\s*(\$?\.Values(?:\.{KEY})*)\s*\)(?=\.)")
+_CHAIN = re.compile(rf"\.Values((?:\.{KEY})+)")
 _HERE = "\0"
 """Stands for the value in question."""
 _ENDS_IMAGE = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{_HERE}[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
@@ -133,10 +133,17 @@ class TemplateScan:
         through a variable), the tags and digests that a helper reads of its arguments, and all that it reads of an argument of
         which it reads the key `beside`, too."""
         key = last_key(path)
-        whole = set().union(*(self._keys_of_maps.get(path[-n:], ()) for n in range(2, len(path) + 1)))
+        whole = self.of_map(path)
         usual, alike = self._of_arguments(beside)
         tiers = [whole, self._after.get(key, set()), self._after.get("", set()), usual, *alike]
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
+
+    def of_map(self, path: ValuePath) -> set[str]:
+        """The keys read of the map at `path` by its whole path, from one of the maps around it on, or by that of each element of
+        one."""
+        ends = [path[-n:] for n in range(2, len(path) + 1)]
+        ends += [(*end[:i], EACH, *end[i + 1 :]) for end in ends for i in range(1, len(end))]
+        return set().union(*(self._keys_of_maps.get(end, ()) for end in ends))
 
     @cached_property
     def _keys_of_maps(self) -> dict[ValuePath, set[str]]:

@@ -89,6 +89,19 @@ class ValueIndex:
         found = self._by_text.get(text, [])
         return [*found, *(path for path, fixed in self._templates if _may_print(fixed, text))]
 
+    def behind_host(self, text: str) -> list[ValuePath]:
+        """The paths of the leaves that hold `text` behind a registry's host: `registry.example/team/web:1` for `team/web:1`."""
+        return self._behind_host.get(text, [])
+
+    @cached_property
+    def _behind_host(self) -> dict[str, list[ValuePath]]:
+        found: dict[str, list[ValuePath]] = defaultdict(list)
+        for text, paths in self._by_text.items():
+            host, slash, rest = text.partition("/")
+            if slash and re.search(r"[.:]|^localhost$", host):
+                found[rest] += paths
+        return found
+
     def tags(self, tag: str, words: Iterable[str]) -> Iterator[ValuePath]:
         """The paths that hold a tag and whose key says so, the shortest first; before the others those that have one of these words
         (in lower case) as a key."""

@@ -131,6 +131,17 @@ def test_missing_dependencies() -> None:
     assert top.missing_dependencies() == ["away"]
 
 
+def test_subcharts_that_are_there_more_often_than_listed() -> None:
+    """Two versions of one chart may both be meant, each for an entry of its own."""
+    folder = {"charts/sub/Chart.yaml": "name: sub\n"}
+    twice = tree(chart("top", **folder), packed("sub"), packed("other"))
+    assert twice.repeated() == {"sub": ["charts/sub", "charts/sub-1.0.0.tgz"]}
+    once = "dependencies: [{name: sub, version: '*'}]\n"
+    assert tree(chart("top", more=once, **folder), packed("sub")).repeated().keys() == {"sub"}
+    assert tree(chart("top", more=TWO % ("1.0.0", "2.0.0"), **folder), packed("sub")).repeated() == {}
+    assert tree(chart("top", more=once, **folder), packed("other")).repeated() == {}
+
+
 def test_what_only_looks_like_a_template() -> None:
     top = tree(
         chart("top", **{"files/templates/a": "", "charts/_off/templates/b": "", "charts/README.md": ""}), packed("sub")

@@ -60,6 +60,8 @@ def test_no_hint(image: str) -> None:
         ("$(params.image)", "Tekton"),
         ("example.com/app:$(params['tool.version'])", "Tekton"),
         ("$(params.images[*])", "Tekton"),
+        ("${schema.spec.image}", "kro"),
+        ("${REGISTRY}/app:${TAG}", "OpenShift"),
         ("auto", "webhook"),
         (" ", "webhook"),
     ],

@@ -169,6 +169,13 @@ def test_under_kubernetes_own_kinds_only_a_host_or_the_lifecycle_convention_is_c
     assert found(item, "operators") == {"t/x:1": True, "t/y:1": True}
 
 
+@pytest.mark.parametrize(
+    "group", ["sparkoperator.k8s.io", "snapshot.storage.k8s.io", "cluster.x-k8s.io", "example.com"]
+)
+def test_a_group_that_only_ends_as_kubernetes_own_do_is_one_of_custom_resources(group: str) -> None:
+    assert found({"apiVersion": f"{group}/v1", "kind": "Any", "spec": {"image": "t/x:1"}}) == {"t/x:1": False}
+
+
 def test_patterns_that_match_nothing() -> None:
     documents = [Document("", 0, "kind: Fleet\nspec: {image: a/b:1, other: example.com/c:1}\n")]
     patterns = ["nosuch/*", "Fleet/*", "bogus//", "example.com/*", "Fleet/spec/image", "operators"]
@@ -183,6 +190,10 @@ def test_the_rules_for_operators() -> None:
     }
     assert found({"kind": "Prometheus", "spec": {"image": "t/prometheus:2"}}, "operators") == {"t/prometheus:2": True}
     assert found({"kind": "Other", "spec": {"image": "t/prometheus:2"}}, "operators") == {}
+    spark = {"image": "t/spark:3", "driver": {"image": "t/driver:3"}, "executor": {"image": "t/executor:3"}}
+    all_pinned = {"t/spark:3": True, "t/driver:3": True, "t/executor:3": True}
+    assert found({"kind": "SparkApplication", "spec": spark}, "operators") == all_pinned
+    assert found({"kind": "ScheduledSparkApplication", "spec": {"template": spark}}, "operators") == all_pinned
 
 
 def test_the_place_of_each_leaf() -> None:

@@ -576,6 +576,15 @@ def test_a_component_may_have_an_image_map_as_its_siblings_have() -> None:
     assert wanted not in components({"web"}, {**values, "web": {"image": {"tag": "3"}}}), "it has one"
 
 
+def test_a_component_named_like_the_image_may_have_the_tag_that_is_read_of_each() -> None:
+    values = {"services": {"web": {"port": 1}, "api": {"port": 2}}, "tag": "1"}
+    line = "{{ range $name, $each := .Values.services }}image: t/{{ $name }}:{{ $each.tag | default $.Values.tag }}{{ end }}"
+    assert {"services.web.tag": f"1@{DIGEST}"} in ranked("t/web:1", values, line)[0]
+    assert {"services.web.tag": f"1@{DIGEST}"} not in ranked("t/web:1", values, line.replace("$each.tag", "$.x.tag"))[0]
+    held = {"services": {"web": {"tag": "2"}}, "tag": "1"}
+    assert {"services.web.tag": f"1@{DIGEST}"} not in ranked("t/web:1", held, line)[0]
+
+
 def test_a_whole_reference_under_any_key_is_spare_and_a_bare_word_where_a_template_prints_it_as_an_image() -> None:
     values = {"image": "t/web:1", "other": "t/web:1", "images": {"main": "t/web:1"}}
     spare = [{"images.main": f"t/web:1@{DIGEST}"}, {"other": f"t/web:1@{DIGEST}"}]
