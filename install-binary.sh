@@ -5,6 +5,7 @@
 usable='
 import sys
 sys.version_info >= (3, 10) or sys.exit(3)
+import fcntl, zlib  # of which a Python of ones own may lack the latter
 try:
     import venv
     try:
@@ -44,6 +45,6 @@ elif [ -n "${HELM_PIN_PYTHON:-}" ]; then
 elif [ -n "$old" ]; then
   fail "$old is older than Python 3.10: install a later one, or set HELM_PIN_PYTHON"
 elif [ -n "$broken" ]; then
-  fail "$broken does not work: see what '$broken --version' says and fix it, or set HELM_PIN_PYTHON"
+  fail "$broken does not work, or lacks a part of its library: see what '$broken -c \"import fcntl, zlib\"' says and fix it, or set HELM_PIN_PYTHON"
 fi
 fail "there is no python3 on PATH: install Python 3.10 or later, or set HELM_PIN_PYTHON"

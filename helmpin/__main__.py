@@ -51,6 +51,10 @@ def run() -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads our output has seen enough
         status = status or 141
+    except ImportError as error:  # the plugin was removed, and what reports errors with it
+        print(f"Error: a part of helm-pin cannot be loaded: {error}", file=sys.stderr)
+        print(f"  next  run it again, or repair the plugin: sh '{HOME}/install-binary.sh'", file=sys.stderr)
+        status = status or 1
     except HelmPinError as error:
         print(f"Error: {error.message()}", file=sys.stderr)
         status = status or error.exit_status

@@ -22,6 +22,11 @@ NOTHING_YET = {
 }
 """What to report of a command that is stopped before it begins."""
 
+REPAIR = (
+    "the plugin was removed or updated while this ran, or is damaged: run it again, or repair it with install-binary.sh "
+    "in its folder"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status. Every error becomes one message on standard error.
@@ -57,6 +62,8 @@ def unforeseen(error: Exception) -> HelmPinError:
             "--debug shows which program printed it",
         )
         return OperationFailed(what, hint=hint)
+    if isinstance(error, ImportError):
+        return OperationFailed(_with_state("a part of helm-pin cannot be loaded"), why=str(error), hint=REPAIR)
     what = _with_state(f"internal error: {type(error).__name__}: {error}")
     return OperationFailed(what, hint="run it again with --debug and report the output")
 

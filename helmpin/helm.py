@@ -227,7 +227,8 @@ class Helm:
             self._help[command] = self.run(["version", "--short"] if command == "version" else [command, "--help"])
             scratch = cache.with_suffix(f".{os.getpid()}")
             try:
-                cache.parent.mkdir(parents=True, exist_ok=True)
+                cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                scratch.touch(mode=0o600)
                 scratch.write_text(json.dumps(self._help))
                 scratch.replace(cache)
             except OSError:  # no space or no permission: helm is asked again next time
@@ -278,7 +279,7 @@ def _started(args: Sequence[str]) -> Iterator[None]:
 def _read_help(cache: Path) -> dict[str, str]:
     """The cached help by command; empty if the file is missing or was not written by _cached_help()."""
     try:
-        found = json.loads(cache.read_text())
+        found = json.loads(cache.read_text()) if cache.is_file() else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and all(isinstance(text, str) and text for text in found.values()) else {}

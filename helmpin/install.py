@@ -3,11 +3,15 @@
 The new environment is made beside the old one and replaces it once it is complete and works. So an install that is
 interrupted or fails leaves the old one in place, and can be repeated. Nothing in the environment depends on its path:
 a plugin that is moved still works.
+
+`helm plugin update` of a plugin from git removes what git does not know (`git clean -x -d -f -f`) before it runs this. So
+the environment is kept, by hard links, in the .git folder too, which that leaves alone.
 """
 
 from __future__ import annotations
 
 import compileall
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,7 +21,10 @@ import shutil
 import signal
 import subprocess  # not sh: this is what installs it
 import sys
+import tempfile
+import time
 import venv
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +33,7 @@ REQUIREMENTS = HOME / "requirements.txt"
 VENV = HOME / ".venv"
 OFFLINE = HOME / "wheels"
 """The wheels of a plugin that was packaged for installs without a package index (scripts/package --offline)."""
+KEPT = HOME / ".git/helm-pin-venv"
 STAMP = "helm-pin.stamp"
 THIS = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs this, as written in the stamp."""
@@ -49,48 +57,97 @@ class InstallError(Exception):
     """Why helm-pin cannot be installed, and what to do, in one line."""
 
 
+class Stopped(BaseException):
+    """A signal asks this to stop; its argument is the number."""
+
+
 def main() -> int:
     """Install and return the exit status. All output goes to standard error."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def stop(signum: int, _: object) -> None:
+        raise Stopped(signum)
+
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, stop)
+    os.umask(os.umask(0) | 0o022)  # nobody else may change what helm-pin runs
     try:
+        os.chdir(HOME)  # pip fails where the working directory is gone
         install()
     except InstallError as error:
-        print(f"helm-pin: error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 1
     except OSError as error:
-        what = f"{error.strerror}: {error.filename or HOME}" if error.strerror else str(error)
-        print(
-            f"helm-pin: error: cannot write to the plugin's directory: {what}; get write access and {AGAIN}",
-            file=sys.stderr,
-        )
+        say(f"error: {_reason(error)}; {AGAIN}")
         return 1
-    except KeyboardInterrupt:
-        print(f"helm-pin: error: interrupted; {AGAIN}", file=sys.stderr)
-        return 130
+    except Stopped as error:
+        say(f"error: interrupted; {AGAIN}")
+        return 128 + int(error.args[0])
     return 0
+
+
+def say(text: str) -> None:
+    """Print a line for people, if anybody can read it."""
+    with suppress(OSError):
+        print(f"helm-pin: {text}", file=sys.stderr, flush=True)
+
+
+def _reason(error: OSError) -> str:
+    if not (HOME / "plugin.yaml").exists():
+        return "the plugin was removed while it was being installed"
+    what = f"{error.strerror}: {error.filename or HOME}" if error.strerror else str(error)
+    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return f"cannot write to the plugin's directory: {what}" + ("; get write access" if refused else "")
 
 
 def install() -> None:
     """Make .venv in the plugin's directory, unless it exists and works. Raises InstallError and OSError."""
     lock = os.open(HOME, os.O_RDONLY)
-    with suppress(OSError):  # a file system without locks: nothing protects two installs at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    if not is_current():
-        fresh, old = HOME / ".venv.new", HOME / ".venv.old"
-        try:
+    _wait_for_lock(lock)
+    fresh, old = HOME / ".venv.new", HOME / ".venv.old"
+    with suppress(OSError):
+        if KEPT.is_dir() and not os.path.lexists(VENV):
+            _copy(KEPT, VENV)
+    try:
+        if not is_current():
             _put_back(old)
             remove(fresh)
             remove(old)
-            build(fresh)
+            build(fresh, lock)
             if os.path.lexists(VENV):
                 VENV.rename(old)
             fresh.rename(VENV)
-        finally:
-            with suppress(OSError):
-                _put_back(old)
-                remove(fresh)
-                remove(old)
+    finally:
+        with suppress(OSError):
+            _put_back(old)
+            remove(fresh)
+            remove(old)
+            if not (HOME / "plugin.yaml").exists():  # uninstalled meanwhile: an empty folder would stay in the way
+                HOME.rmdir()
+    with suppress(OSError):
+        if KEPT.parent.is_dir() and not (os.path.lexists(KEPT / STAMP) and (KEPT / STAMP).samefile(VENV / STAMP)):
+            _copy(VENV, KEPT)
     compileall.compile_dir(HOME / "helmpin", quiet=2)
+
+
+def _wait_for_lock(lock: int) -> None:
+    with suppress(OSError):  # a file system without locks: nothing protects two installs at once
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another install of this plugin is running; waiting for it …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _copy(made: Path, to: Path) -> None:
+    """Replace an environment by hard links to another one. Raises OSError."""
+    remove(to)
+    try:
+        shutil.copytree(made, to, symlinks=True, copy_function=os.link)
+    except BaseException:
+        with suppress(OSError):
+            remove(to)
+        raise
 
 
 def _put_back(old: Path) -> None:
@@ -131,36 +188,31 @@ def trouble(where: Path) -> str:
     return lines[-1] if done.returncode else ""
 
 
-def build(where: Path) -> None:
-    """Make a virtual environment in `where` with the packages that requirements.txt locks. Raises InstallError and OSError."""
+def build(where: Path, lock: int) -> None:
+    """Make a virtual environment in `where` with the packages that requirements.txt locks. Raises InstallError and OSError.
+
+    lock: a file descriptor that pip keeps open, so that it is locked as long as pip runs, even if this is killed."""
     wheels = os.environ.get("HELM_PIN_WHEELS", "") or (str(OFFLINE) if OFFLINE.is_dir() else "")
     if wheels and not Path(wheels).is_dir():
         raise InstallError(f"HELM_PIN_WHEELS is not a directory: {wheels}; correct or unset it, and {AGAIN}")
-    print("helm-pin: making its own Python environment …", file=sys.stderr, flush=True)
+    say("making its own Python environment …")
     pip = make_environment(where)
     source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
     # only wheels: building from source would fetch build tools that no hash locks
     locked = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--requirement", str(REQUIREMENTS)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") and name not in ELSEWHERE}
-    done = subprocess.run(
-        [*pip, "install", "--quiet", "--no-input", *source, *locked],
-        env={
-            "PIP_RETRIES": "2",
-            **env,
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "PIP_USER": "0",  # pip.conf may set it
-            "PIP_REQUIRE_VIRTUALENV": "0",
-            "PIP_DRY_RUN": "0",
-            "PIP_CONSTRAINT": os.devnull,  # the versions are locked
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        raise InstallError(explain(done.stdout + done.stderr, wheels))
+    env = {
+        "PIP_RETRIES": "2",
+        **env,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_USER": "0",  # pip.conf may set it
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PIP_DRY_RUN": "0",
+        "PIP_CONSTRAINT": os.devnull,  # the versions are locked
+    }
+    status, printed = _run_to_its_end([*pip, "install", "--quiet", "--no-input", *source, *locked], env, lock)
+    if status:
+        raise InstallError(explain(printed, wheels))
     if not next(where.glob("lib/*/site-packages/yaml"), None):
         raise InstallError(
             f"pip's configuration puts packages elsewhere: unset target, prefix and root (see: pip config list) and {AGAIN}"
@@ -170,8 +222,39 @@ def build(where: Path) -> None:
     (where / STAMP).write_text(f"{digest()}\n{THIS}\n")
 
 
+def _run_to_its_end(command: Sequence[str], env: Mapping[str, str], lock: int) -> tuple[int, str]:
+    """Run pip, and return its exit status and what it printed. It ends with us, with all that it has started, and with the helm
+    that started us: otherwise it would go on to write into the plugin's directory. Raises InstallError and OSError."""
+    parent = os.getppid()
+    with tempfile.TemporaryFile(dir=HOME) as printed:
+        process = subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            start_new_session=True,
+            pass_fds=[lock],
+        )
+        try:
+            while process.poll() is None:
+                if os.getppid() != parent:
+                    raise InstallError(f"what started the installation has ended; {AGAIN}")
+                time.sleep(0.05)
+        finally:
+            with suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        printed.seek(0)
+        return process.returncode, printed.read().decode(errors="replace")
+
+
 def make_environment(where: Path) -> list[str]:
     """Make an empty virtual environment, and return the pip that installs into it. Raises InstallError and OSError."""
+    if os.pathsep in str(where):
+        raise InstallError(
+            f"no Python environment can be made below a path with {os.pathsep!r}: {HOME}; move the plugin"
+        )
     if has_pip_with_python_flag():
         venv.create(where, symlinks=True)
         return [sys.executable, "-I", "-m", "pip", "--python", str(where / "bin/python")]
@@ -180,7 +263,7 @@ def make_environment(where: Path) -> list[str]:
     except subprocess.CalledProcessError as error:
         lines = str(error.output or b"", errors="replace").strip().splitlines()
         raise InstallError(
-            f"{sys.executable} cannot make a virtual environment: {lines[-1] if lines else error}"
+            f"{sys.executable} cannot make a virtual environment: {lines[-1] if lines else error}; set HELM_PIN_PYTHON, and {AGAIN}"
         ) from None
     return [str(where / "bin/python"), "-I", "-m", "pip"]
 
@@ -197,19 +280,19 @@ def has_pip_with_python_flag() -> bool:
 def explain(printed: str, wheels: str) -> str:
     """One line for a failed pip, from its output."""
     errors = [line.removeprefix("ERROR: ") for line in printed.splitlines() if line.startswith("ERROR: ")]
-    last = errors[-1] if errors else printed.strip()[-300:]
+    last = (errors or printed.strip().splitlines() or ["it printed nothing"])[-1][-300:]
     this = f"Python {platform.python_version()} on {platform.machine()}"
     if "DO NOT MATCH THE HASHES" in printed:
         source = wheels or "the package index"
         return f"a package from {source} is not the locked one (its hash differs): get the right one and {AGAIN}"
     if wheels and "No matching distribution" in printed:
-        return f"{wheels} has no wheel for {this}: {last}"
+        return f"{wheels} has no wheel for {this}: {last}; add it, or set HELM_PIN_PYTHON, and {AGAIN}"
     if any(word in printed for word in NETWORK):
         return (
             "cannot reach the package index: check the network, the proxy or pip's index-url, "
             f"or set HELM_PIN_WHEELS, and {AGAIN}"
         )
-    return f"pip cannot install what requirements.txt locks for {this}: {last}"
+    return f"pip cannot install what requirements.txt locks for {this}: {last}; {AGAIN}"
 
 
 if __name__ == "__main__":

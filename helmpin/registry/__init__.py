@@ -167,12 +167,9 @@ def warm_up(settings: RegistrySettings) -> None:
     import threading
 
     def load() -> None:
-        from helmpin.errors import UsageError
-
-        importlib.import_module("helmpin.registry.session")
-        transport = importlib.import_module("helmpin.registry.transport")
-        with suppress(UsageError):  # raised again by the first request
-            transport.tls_context(settings)
+        with suppress(Exception):  # raised again by the first request
+            importlib.import_module("helmpin.registry.session")
+            importlib.import_module("helmpin.registry.transport").tls_context(settings)
 
     # not a daemon: importing C extensions while the interpreter shuts down can crash it
     threading.Thread(target=load, name="registry-import").start()

@@ -143,6 +143,18 @@ def test_from_git_and_update(name: str, env: dict[str, str], ready: Path, progra
     succeed([helm, "plugin", "install", url, *unverified], env=env)
     plugin = next(path for path in (Path(env["HELM_DATA_HOME"]) / "plugins").iterdir())
     assert succeed([helm, "pin", "--version"], env=env) == f"helm-pin {__version__}\n"
+    offline = {**env, "HELM_PIN_PYTHON": sys.executable, "HELM_PIN_WHEELS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
+    succeed([plugin / "install-binary.sh"], env=offline)
+    succeed([helm, "plugin", "update", "pin"], env=offline)  # helm removes .venv; nothing need be fetched
+    assert succeed([helm, "pin", "--help"], env=env)
+    with (upstream / "requirements.txt").open("a") as locked:
+        locked.write("# changed\n")
+    for command in (["commit", "-q", "-a", "-m", "other"], ["push", "-q", str(bare), "main"]):
+        succeed([*git, *command])
+    failed = run([helm, "plugin", "update", "pin"], env={**offline, "PIP_FIND_LINKS": ""})
+    assert failed.returncode == 1 and "cannot reach the package index" in failed.stderr, failed
+    assert succeed([helm, "pin", "--help"], env=env), "the old environment serves on"
+    assert run([helm, "plugin", "update", "pin"], env={**offline, "PIP_FIND_LINKS": ""}).returncode == 1
 
     for path in ("plugin.yaml", "helmpin/__init__.py"):
         (upstream / path).write_text((upstream / path).read_text().replace(__version__, "99.0.0"))
@@ -180,6 +192,31 @@ def test_a_folder_as_standard_input(env: dict[str, str], ready: Path) -> None:
         os.close(folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: standard input is a directory\n  next  give it a file, or /dev/null\n"
+
+
+@pytest.mark.parametrize("word", ["--help", "template"])
+def test_a_plugin_that_is_removed_while_it_runs(word: str, env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
+    """By `helm plugin uninstall`, or by an update: what is imported later is missing."""
+    chart, helm = tmp_path / "app", tmp_path / "helm"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 1.0.0\n")
+    removing = f"rm -rf '{plugin}/helmpin' '{plugin}/.venv'"
+    helm.write_text(f'#!/bin/sh\ncase "$*" in *{word}*) {removing} ;; esac\nexec \'{binary("helm4")}\' "$@"\n')
+    helm.chmod(0o755)
+    done = run([plugin / "bin/helm-pin", "plan", "app", chart, "--no-cluster"], env={**env, "HELM_BIN": str(helm)})
+    assert done.returncode == 1
+    assert "Error: a part of helm-pin cannot be loaded" in done.stderr
+    assert "Traceback" not in done.stderr and "internal error" not in done.stderr, done.stderr
+
+
+def test_a_python_environment_that_this_user_may_not_read(env: dict[str, str], plugin: Path) -> None:
+    (plugin / ".venv").chmod(0)
+    try:
+        done = run([plugin / "bin/helm-pin", "plan"], env=env, preexec_fn=without_power)
+    finally:
+        (plugin / ".venv").chmod(0o755)
+    assert done.returncode == 1
+    assert "may not read helm-pin's Python environment" in done.stderr
 
 
 def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
@@ -292,7 +329,10 @@ def test_interrupted_and_then_two_at_once(env: dict[str, str], plugin: Path, pro
     ]
     told = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
-    assert sorted(told) == ["", "helm-pin: making its own Python environment …\n"]
+    said = "".join(told)
+    assert said.count("helm-pin: making its own Python environment …\n") == 1
+    # both wait for the pip of an installer that was killed, if that still runs
+    assert said.count("helm-pin: another install of this plugin is running; waiting for it …\n") in (1, 2)
     assert succeed([plugin / "bin/helm-pin", "--version"], env=env)
     assert installed_files(plugin) == [".venv"]
 
@@ -360,7 +400,8 @@ def test_no_python_that_will_do(env: dict[str, str], bare: Path, programs: Path)
     stub.write_text("#!/bin/sh\nexit 1\n")
     stub.chmod(0o755)
     assert failure(bare, env).startswith(
-        "python3 does not work: see what 'python3 --version' says and fix it, or set HELM_PIN_PYTHON, then run: "
+        "python3 does not work, or lacks a part of its library: see what 'python3 -c \"import fcntl, zlib\"' says and fix it, "
+        "or set HELM_PIN_PYTHON, then run: "
     )
     python(programs, "python3", OLD)
     assert failure(bare, env).startswith(
@@ -409,9 +450,10 @@ def test_pip_fails_for_another_reason(wheels: str) -> None:
     why = "Could not open requirements file: [Errno 2] No such file or directory: '/nowhere/constraints.txt'"
     said = install.explain(f"WARNING: a word\nERROR: of no use\nERROR: {why}\nanother line\n", wheels)
     assert re.fullmatch(
-        rf"pip cannot install what requirements\.txt locks for Python 3\.\S+ on \S+: {re.escape(why)}", said
+        rf"pip cannot install what requirements\.txt locks for Python 3\.\S+ on \S+: {re.escape(f'{why}; {install.AGAIN}')}",
+        said,
     )
-    assert install.explain("Killed\n", wheels).endswith(": Killed")
+    assert install.explain("Traceback\n  a line\nKilled\n", wheels).endswith(f": Killed; {install.AGAIN}")
 
 
 def test_what_was_installed_does_not_work(env: dict[str, str], bare: Path) -> None:
@@ -448,8 +490,9 @@ def test_wheels_that_were_tampered_with(env: dict[str, str], bare: Path, wheels:
 
 
 def without_power() -> None:
-    """Root may write everywhere: take that from what is executed next (prctl, PR_CAPBSET_DROP, CAP_DAC_OVERRIDE)."""
-    if os.geteuid() == 0 and ctypes.CDLL(None).prctl(24, 1, 0, 0, 0):
+    """Root may read and write everywhere: take that from what is executed next (prctl, PR_CAPBSET_DROP, CAP_DAC_OVERRIDE and
+    CAP_DAC_READ_SEARCH)."""
+    if os.geteuid() == 0 and any(ctypes.CDLL(None).prctl(24, power, 0, 0, 0) for power in (1, 2)):
         raise OSError("cannot give up CAP_DAC_OVERRIDE")
 
 
@@ -463,7 +506,7 @@ def test_read_only(env: dict[str, str], bare: Path, plugin: Path) -> None:
         said = failure(bare, env, preexec_fn=without_power)
         assert said == (
             f"cannot write to the plugin's directory: Permission denied: {bare}/.venv.new; "
-            f"get write access and run it again: sh '{bare}/install-binary.sh'"
+            f"get write access; run it again: sh '{bare}/install-binary.sh'"
         )
         done = run([plugin / "install-binary.sh"], env=env, preexec_fn=without_power)
         assert (done.returncode, done.stderr) == (0, "")  # there is nothing to do
