@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from helmpin.chart.setargs import Setting
 from helmpin.plan.value_index import inside, scope_of
@@ -17,7 +17,7 @@ def scopes_of(why: str) -> list[tuple[str, ...]]:
 def names_value(why: str, setting: Setting, charts: Collection[tuple[str, ...]]) -> bool:
     """Whether a message names the value of a setting, as an error of values.schema.json or of a template. charts: the scopes of the
     charts that have images."""
-    return _is_in_schema_error(why, setting, charts) or _is_in_template_error(why, setting, scopes_of(why)[0])
+    return any(_schema_errors(why, setting, charts)) or _is_in_template_error(why, setting, scopes_of(why)[0])
 
 
 def ends_in_a_colon(why: str) -> bool:
@@ -30,15 +30,18 @@ def refuses_version(why: str) -> bool:
     return "error calling semver" in why
 
 
-def reason(why: str) -> str:
-    """The reason in helm's message: its last line. It begins with the place and ends with the error."""
+def reason(why: str, settings: Iterable[Setting] = (), charts: Collection[tuple[str, ...]] = ()) -> str:
+    """The reason in helm's message: the first error of a schema that names one of these settings, or else its last line. It begins
+    with the place and ends with the error. charts: as for names_value()."""
     lines = [line for line in why.splitlines() if line.strip()] or ["helm failed"]
-    return lines[-1] if len(lines[-1]) <= 200 else f"{lines[-1][:100]}…{lines[-1][-99:]}"
+    of_schema = (line for setting in settings for line in _schema_errors(why, setting, charts))
+    line = next(of_schema, lines[-1])
+    return line if len(line) <= 200 else f"{line[:100]}…{line[-99:]}"
 
 
-def _is_in_schema_error(why: str, setting: Setting, scopes: Collection[tuple[str, ...]]) -> bool:
-    """Whether a values.schema.json error names the setting, below the name of its chart: `- image.tag: …`, `- at '/image/tag': …`
-    (pkg/chart/common/util, ValidateAgainstSchema).
+def _schema_errors(why: str, setting: Setting, scopes: Collection[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a values.schema.json error that name the setting, below the name of its chart: `- image.tag: …`,
+    `- at '/image/tag': …` (pkg/chart/common/util, ValidateAgainstSchema).
 
     scopes: those of the subcharts that have images.
     """
@@ -51,12 +54,10 @@ def _is_in_schema_error(why: str, setting: Setting, scopes: Collection[tuple[str
         if match and not line.endswith("validation failed"):  # only a heading for the lines below
             named = (match[1] or match[2] or "").replace("/", ".")
             tail = [p for p in named.split(".") if p and p != "(root)"]
-            if tail and inner[: len(tail)] == tail:
-                return True
             refuses_key = not tail and inner and "dditional propert" in line
-            if refuses_key and re.search(rf"[' ]{re.escape(inner[-1])}[' ]", line):
-                return True
-    return False
+            names_key = refuses_key and re.search(rf"[' ]{re.escape(inner[-1])}[' ]", line)
+            if names_key or (tail and inner[: len(tail)] == tail):
+                yield line
 
 
 def _under(chart: str, parts: list[str], scopes: Collection[tuple[str, ...]]) -> list[str]:

@@ -439,16 +439,16 @@ class Search:
 
     def _blame_failure(self, why: str) -> None:
         """A render failed: drop the candidates whose values, template or chart helm's message names; without a name, all."""
-        reason = render_failure.reason(why)
         blamed = self._blamed_by(why)
         for group in blamed:
             named = self._named_by(why, group)
+            reason = render_failure.reason(why, (s for c in named for s in c.settings), self._charts())
             self._note(group.uses, f"{_names(named or group.current())}: the chart refuses it: {reason}")
             group.advance(named)
         if not blamed:
             left = list(self._uses())
             for use in [use for use in left if use.source and use.source in why] or left:
-                self._fail(use, f"the chart does not render with it: {reason}")
+                self._fail(use, f"the chart does not render with it: {render_failure.reason(why)}")
 
     def _blamed_by(self, why: str) -> list[Group]:
         """The groups that helm's message blames, of those that values pin; all if it names none."""
@@ -467,8 +467,12 @@ class Search:
 
     def _named_by(self, why: str, group: Group) -> set[Candidate]:
         """The current candidates of a group whose values helm's message names."""
-        charts = {each.scope for each in self._groups}
+        charts = self._charts()
         return {c for c in group.current() if any(render_failure.names_value(why, s, charts) for s in c.settings)}
+
+    def _charts(self) -> set[tuple[str, ...]]:
+        """The scopes of the charts that have images."""
+        return {group.scope for group in self._groups}
 
     def _note(self, uses: Iterable[ImageUse], text: str) -> None:
         for use in uses:

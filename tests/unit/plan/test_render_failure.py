@@ -27,6 +27,13 @@ def test_the_reason_is_the_last_line_with_its_place_and_its_error(why: str, is_r
     assert reason(why) == is_reason
 
 
+def test_the_reason_for_a_value_is_the_error_that_names_it() -> None:
+    why = "app:\n- at '/image/tag': no\n- at '/side/image': too long\n"
+    assert reason(why, [setting("image.tag")]) == "- at '/image/tag': no"
+    assert reason(why, [setting("other"), setting("side.image")]) == "- at '/side/image': too long"
+    assert reason(why, [setting("other")]) == "- at '/side/image': too long"
+
+
 def test_the_charts_of_the_templates() -> None:
     assert scopes_of(FAILED) == [("db",)]
     assert scopes_of("app/templates/a.yaml: app/charts/db/charts/c/templates/_b.tpl: no") == [(), ("db", "c")]
