@@ -68,8 +68,15 @@ def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Col
                 "the chart chooses images by chance",
                 where=sorted({source for source, *_ in (before - after) + (after - before)}),
                 why=f"with some random results it has {_images(rendered.origin)}\nwith others it has {_images(again)}",
-                hint="have the template choose them by a value, or sort what it lists with keys or values (sortAlpha)",
+                hint=_way_out(rendered.chart),
             )
+
+
+def _way_out(chart: Chart) -> str:
+    """What to do about images that change from render to render."""
+    if twice := "; ".join(", ".join(charts) for charts in chart.repeated().values()):
+        return f"these subcharts have one name, and Helm takes now one, now another: keep one of {twice}"
+    return "have the template choose them by a value, or sort what it lists with keys or values (sortAlpha)"
 
 
 def _print_images(rendered: Rendered, paths: AbstractSet[str]) -> bool:

@@ -102,6 +102,21 @@ def test_an_image_that_is_never_pulled(promise: Promise, tmp_path: Path) -> None
     assert "--allow-unpinned example.com/team/built-here:dev" in done.stderr
 
 
+def test_a_subchart_that_is_there_twice_is_named(promise: Promise, tmp_path: Path) -> None:
+    """An earlier version was left there: helm may take either."""
+    told = chart(tmp_path / "chart", "example.com/team/web:1")
+    (told / "Chart.yaml").write_text(
+        "apiVersion: v2\nname: told\nversion: 1.0.0\ndependencies: [{name: db, version: '*'}]\n"
+    )
+    for folder in ("db", "db-1.0.0"):
+        (told / "charts" / folder).mkdir(parents=True)
+        (told / "charts" / folder / "Chart.yaml").write_text("apiVersion: v2\nname: db\nversion: 1.0.0\n")
+    said = "Subchart db is there more than once: charts/db, charts/db-1.0.0. Helm may take another one in the next run"
+    assert said in promise.pin("plan", "rel", told, "--no-cluster").stderr
+    (told / "charts/db-1.0.0/Chart.yaml").unlink()
+    assert "more than once" not in promise.pin("plan", "rel", told, "--no-cluster").stderr
+
+
 @pytest.mark.parametrize(
     "command", [["template"], ["plan", "-v", "--no-cluster"], ["plan", "-o", "yaml", "--no-cluster"]]
 )

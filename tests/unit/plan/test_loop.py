@@ -275,6 +275,11 @@ def test_an_image_that_other_plain_renders_do_not_have_is_refused(tmp_path: Path
     with pytest.raises(Refused, match="the chart chooses images by chance") as refused:
         made(tmp_path, lambda _: pod(f"{WEB[:-1]}{next(tags)}"), files=files)
     assert refused.value.why == f"with some random results it has {WEB}\nwith others it has {WEB[:-1]}2"
+    assert refused.value.hint.startswith("have the template choose them by a value")
+    tags, twice = iter("1121"), {f"charts/{folder}/Chart.yaml": "name: sub\nversion: 1.0.0\n" for folder in ("a", "b")}
+    with pytest.raises(Refused, match="the chart chooses images by chance") as refused:
+        made(tmp_path, lambda _: pod(f"{WEB[:-1]}{next(tags)}"), files={**files, **twice})
+    assert refused.value.hint.endswith("keep one of charts/a, charts/b")
 
 
 def test_a_template_that_prints_all_of_the_chart_is_refused(tmp_path: Path) -> None:
