@@ -124,8 +124,9 @@ def _read(code: str, scope: _Scope) -> str:
     """The code of an action, with whole paths."""
     if scope.dot or any(scope.variables.values()):
         code = "".join(_named(part, scope, is_string=is_string) for part, is_string in _parts(code))
-    while (simpler := _with_shorter_path(code)) != code:
-        code = simpler
+    if ")" in code or "index" in code or "get" in code or "dig" in code:
+        while (simpler := _with_shorter_path(code)) != code:
+            code = simpler
     return code
 
 

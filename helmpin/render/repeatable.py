@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.chart import OWN_FOLDER
 from helmpin.render.actions import COMMENT, STRING, actions
-from helmpin.render.nondeterminism import calling, lists_in_any_order, may_be_called, names_calling, used
+from helmpin.render.nondeterminism import calling, defined, lists_in_any_order, may_be_called, names_calling, used
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -234,8 +234,9 @@ def without_results(compared: Mapping[str, str]) -> set[str]:
     files = own_files(compared)
     if not any(PREFIX in text for text in files.values()):
         return set()
-    # a comment before the next definition may name others
-    files = {path: COMMENT.sub("", text) if "/*" in text else text for path, text in files.items()}
+    # a comment before the next definition may name others; other files stay, since what they use is known already
+    defining = {path for path, text in files.items() if "/*" in text and defined(text)}
+    files = {path: COMMENT.sub("", text) if path in defining else text for path, text in files.items()}
     random = names_calling(files, lambda text: _NEEDS_OBJECTS.search(text) is not None)
     return calling(files, lambda text: _gives_no_object(text, random)) if random else set()
 
