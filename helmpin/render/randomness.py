@@ -18,6 +18,8 @@ _RANDOM = f"{ascii_letters}{digits}+/=."
 """What random texts are made of."""
 _DATA = re.compile(r"[A-Za-z0-9+/=]{16,}")
 """A line of encoded data, as in PEM (RFC 7468)."""
+_ENCODED = re.compile(r"(?m)(?<=-----\n)(?:^[A-Za-z0-9+/=]+\n)+(?=-----END)")
+"""All such lines of one key or certificate, which another may have more or fewer of."""
 
 
 def unexcused(
@@ -46,7 +48,7 @@ def _is_alike(*texts: Any) -> bool:
     decoded = [_decoded(text) for text in texts]
     if None not in decoded:
         return _is_alike(*decoded)
-    lines = [text.splitlines() for text in texts]
+    lines = [_ENCODED.sub(lambda block: "".join(block[0].split()), text).splitlines() for text in texts]
     if len({*map(len, lines)}) > 1:
         return _is_line_alike(*texts)
     in_data = False  # lines of encoded data, as in PEM: any may hold the time, as that of a certificate

@@ -64,6 +64,8 @@ _CALLS = frozenset(
     }
 )
 """sprig's random functions (crypto.go, numeric.go, strings.go) but `now`, and what lists maps in Go's random order (dict.go)."""
+_BY = """{{ $by := index . 6 }}{{ if kindIs "map" $by }}{{ $by = buildCustomCert (b64enc $by.Cert) (b64enc $by.Key) }}{{ end }}"""
+"""What signs a certificate: sprig's functions take no map, which a fixed result is."""
 _DEFINES = {
     "chart's": r"""
 {{- /* whether something is a map as helm gives it to templates */ -}}
@@ -166,15 +168,22 @@ _DEFINES = {
 {{{{- $_ := trunc (index . {days}) (index . 2) -}}}}
 {{{{- $_ = {read} -}}}}
 {{{{- with include "helm-pin: hash" . }}}}{{{{ include "helm-pin: pair" . -}}}}
-{{{{- else }}}}{{{{ {name} {" ".join(f"(index . {n})" for n in range(2, most))} | toJson }}}}{{{{ end -}}}}
+{{{{- else }}}}{by}{{{{ {name} {" ".join(f"(index . {n})" for n in range(2, most))} {more} | toJson }}}}{{{{ end -}}}}
 """
-        for name, days, most, read in (
-            ("genCA", 3, 4, '""'),
-            ("genCAWithKey", 3, 5, 'trimPrefix (index . 4) ""'),
-            ("genSelfSignedCert", 5, 6, '""'),
-            ("genSelfSignedCertWithKey", 5, 7, 'trimPrefix (index . 6) ""'),
-            ("genSignedCert", 5, 7, "(index . 6).Cert"),
-            ("genSignedCertWithKey", 5, 8, 'print (index . 6).Cert (trimPrefix (index . 7) "")'),
+        for name, days, most, more, read, by in (
+            ("genCA", 3, 4, "", '""', ""),
+            ("genCAWithKey", 3, 5, "", 'trimPrefix (index . 4) ""', ""),
+            ("genSelfSignedCert", 5, 6, "", '""', ""),
+            ("genSelfSignedCertWithKey", 5, 7, "", 'trimPrefix (index . 6) ""', ""),
+            ("genSignedCert", 5, 6, "$by", "(index . 6).Cert", _BY),
+            (
+                "genSignedCertWithKey",
+                5,
+                6,
+                "$by (index . 7)",
+                'print (index . 6).Cert (trimPrefix (index . 7) "")',
+                _BY,
+            ),
         )
     },
     **{

@@ -38,10 +38,19 @@ CALLS = {
     '{{ genSelfSignedCert "b" (list "10.0.0.1") nil 3 | toJson | fromJson | keys | sortAlpha | join "," }}': "Cert,Key",
     '{{ $c := genCA "a" 3 }}{{ (buildCustomCert (b64enc $c.Cert) (b64enc $c.Key)).Cert | eq $c.Cert }}': "true",
     '{{ include "helper" . }}': "[a-z0-9]{8}",
+    '{{ (genCA "a" 3) | list "b" | include "alone" }}': "true",
+    '{{ $c := genCA "a" 3 }}{{ list "b" (buildCustomCert (b64enc $c.Cert) (b64enc $c.Key)) | include "alone" }}': "true",
     '{{ tpl "{{ randAlpha 3 | upper }}é{{ .Values.length }}" . }}': "[A-Z]{3}é20",
     '{{ if eq (randAlphaNum 5) "x" }}yes{{ else if now }}no{{ end }}': "no",
 }
 """What a template prints with random functions, and the form of it."""
+ALONE = """\
+{{ define "alone" -}}
+{{ (genSignedCert (index . 0) nil nil 3 (index . 1)).Key | hasPrefix "-----BEGIN" }}
+{{- (genSignedCertWithKey (index . 0) nil nil 3 (index . 1) (genPrivateKey "rsa")).Key | hasPrefix "-----END" | ternary "no" "" }}
+{{- end }}
+"""
+"""A named template that gets nothing of helm's, so that what it signs stays random; the authority may be a fixed result."""
 WRONG = [
     "randAlphaNum .Values.length",
     'randAlpha "3"',
@@ -69,7 +78,7 @@ def test_helm_prints_the_same_each_time_in_the_same_form(promise: Promise, tmp_p
     lines = "".join(f"  k{number}: >-\n    {call}\n" for number, call in enumerate(CALLS))
     files = {
         "templates/all.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: all}}\ndata:\n{lines}",
-        "templates/_helpers.tpl": '{{ define "helper" }}{{ randAlphaNum 8 | lower }}{{ end }}',
+        "templates/_helpers.tpl": '{{ define "helper" }}{{ randAlphaNum 8 | lower }}{{ end }}' + ALONE,
         "values.yaml": "length: 20\n",
     }
     helm = Helm(str(promise.machine.helm_binary))
@@ -338,6 +347,32 @@ spec:
         done = promise.pin("template", "rel", chart)
         refused = done.status in (1, 3) and not done.stdout
         assert (refused and number != 1) or len(re.findall(r"image: .*@sha256:", done.stdout)) == 2, done.stderr
+
+
+def test_a_fixed_authority_signs_what_stays_random(promise: Promise, tmp_path: Path) -> None:
+    """The helper gets the authority, and nothing of helm's."""
+    secret = """\
+{{- $ca := genCA "web" 3 }}
+apiVersion: v1
+kind: Secret
+metadata: {name: web}
+data:
+  ca.pem: {{ $ca.Cert | b64enc }}
+{{- range list "a" "b" }}
+  {{ include "signed" (list . $ca) }}
+{{- end }}
+"""
+    helper = '{{ define "signed" }}{{ $made := genSignedCert (index . 0) nil nil 3 (index . 1) }}'
+    helper += "{{ index . 0 }}.pem: {{ $made.Cert | b64enc }}{{ end }}"
+    files = {
+        "templates/pod.yaml": POD,
+        "templates/secret.yaml": secret,
+        "templates/_h.tpl": helper,
+        "values.yaml": VALUES,
+    }
+    chart = written(tmp_path / "chart", files)
+    found = promise.holds(chart, again=True)
+    assert found and found.images == ["example.com/team/web:1.2"]
 
 
 def test_what_was_tried_is_told_in_the_words_of_the_chart(promise: Promise, tmp_path: Path) -> None:

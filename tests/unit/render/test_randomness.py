@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from hashlib import sha384
 from typing import Any
 
 import pytest
@@ -68,6 +69,20 @@ def test_a_line_that_is_fixed_is_encoded_data_only_in_pem(start: str, excused: b
         json.dumps(f"{start}\nrequireDigest={is_strict}00000\nk3y{n}") for n, is_strict in enumerate("011")
     )
     assert (random(two, one, other=other) == []) is excused
+
+
+def certificate(seed: str, *more: str) -> str:
+    """Encoded data as in PEM, with some more lines."""
+    lines = [b64encode(sha384(f"{seed}{n}".encode()).digest()).decode() for n in range(7)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, *more, "-----END CERTIFICATE-----", ""])
+
+
+@pytest.mark.parametrize(("beside", "excused"), [("web:0", True), ("web:1", False)])
+def test_a_certificate_may_have_a_line_more_or_less(beside: str, excused: bool) -> None:
+    """Its length varies by a byte or two. The text beside it stays, as ever."""
+    texts = (f"web:0\n{certificate('a')}", f"{beside}\n{certificate('c', 'k3yA')}", f"web:0\n{certificate('b')}")
+    one, other, two = (b64encode(text.encode()).decode() for text in texts)
+    assert (random(one, other, other=two) == []) is excused
 
 
 @pytest.mark.parametrize(
