@@ -5,7 +5,7 @@
 usable='
 import sys
 sys.version_info >= (3, 10) or sys.exit(3)
-import fcntl, zlib  # of which a Python of ones own may lack the latter
+import fcntl, zlib  # which a Python that was built from source may lack
 try:
     import venv
     try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 HOME = __file__.rpartition("/helmpin/")[0].removesuffix("/bin/..")
+REPAIR = f"run: sh '{HOME}/install-binary.sh'"
 PACKAGES = f"{HOME}/.venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
@@ -51,14 +52,29 @@ def run() -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads our output has seen enough
         status = status or 141
-    except ImportError as error:  # the plugin was removed, and what reports errors with it
-        print(f"Error: a part of helm-pin cannot be loaded: {error}", file=sys.stderr)
-        print(f"  next  run it again, or repair the plugin: sh '{HOME}/install-binary.sh'", file=sys.stderr)
+    except ImportError as error:
+        say_missing(error)
         status = status or 1
     except HelmPinError as error:
         print(f"Error: {error.message()}", file=sys.stderr)
         status = status or error.exit_status
     return status
+
+
+def say_missing(error: ImportError) -> None:
+    """Report a module that is missing, and perhaps all that reports errors with it: the plugin was removed or updated meanwhile, or
+    is damaged. Raises the error if it is to be debugged."""
+    env, lifeline = (sys.modules.get(f"helmpin.{name}") for name in ("env", "lifeline"))
+    if env and env.debugging():
+        raise error
+    try:
+        state = (lifeline.left() or lifeline.untouched()) if lifeline else ""
+    except ImportError:  # what would find it out is missing, too
+        state = "helm history shows whether the cluster was changed"
+    is_own = (error.name or "").startswith("helmpin")
+    print(f"Error: a part of helm-pin cannot be loaded{state and f'; {state}'}", file=sys.stderr)
+    print(f"  why   {error}; the plugin was removed or updated while this ran, or is damaged", file=sys.stderr)
+    print(f"  next  {'install the plugin again' if is_own else REPAIR}", file=sys.stderr)
 
 
 def start() -> int:
@@ -70,7 +86,7 @@ def start() -> int:
         return 0
     if sys.flags.no_site and not os.access(f"{PACKAGES}/yaml", os.R_OK):  # .venv was made with another Python
         print(f"Error: helm-pin is not installed for Python {sys.version.split()[0]}", file=sys.stderr)
-        print(f"  next  run: sh '{HOME}/install-binary.sh'", file=sys.stderr)
+        print(f"  next  {REPAIR}", file=sys.stderr)
         return 1
     try:
         from helmpin import prefetch

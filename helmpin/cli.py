@@ -22,11 +22,6 @@ NOTHING_YET = {
 }
 """What to report of a command that is stopped before it begins."""
 
-REPAIR = (
-    "the plugin was removed or updated while this ran, or is damaged: run it again, or repair it with install-binary.sh "
-    "in its folder"
-)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status. Every error becomes one message on standard error.
@@ -38,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(list(sys.argv[1:] if argv is None else argv))
     except HelmPinError as error:
         return _report(error)
-    except BrokenPipeError:
+    except (BrokenPipeError, ImportError):  # __main__.py reports these
         raise
     except Exception as error:
         if env.debugging():
@@ -62,8 +57,6 @@ def unforeseen(error: Exception) -> HelmPinError:
             "--debug shows which program printed it",
         )
         return OperationFailed(what, hint=hint)
-    if isinstance(error, ImportError):
-        return OperationFailed(_with_state("a part of helm-pin cannot be loaded"), why=str(error), hint=REPAIR)
     what = _with_state(f"internal error: {type(error).__name__}: {error}")
     return OperationFailed(what, hint="run it again with --debug and report the output")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -104,12 +104,21 @@ class Tree:
         return [name for name in (scalar(d.get("name")) for d in self._dependencies("")) if name not in present]
 
     def repeated(self) -> dict[str, list[str]]:
-        """The directories of the charts in charts/ that have one name, by this name, if Chart.yaml does not list it as often."""
-        wanted = Counter(scalar(dependency.get("name")) for dependency in self._dependencies(""))
+        """The directories of the subcharts of one chart that have one name, by this name, if its Chart.yaml does not list each of
+        their versions."""
+        return {name: charts for parent in self.charts() for name, charts in self._repeated(parent)}
+
+    def _repeated(self, parent: str) -> Iterator[tuple[str, list[str]]]:
         found: dict[str, list[str]] = defaultdict(list)
-        for chart in self.subcharts():
-            found[self._name(chart)].append(chart.removesuffix("/"))
-        return {name: charts for name, charts in found.items() if len(charts) > max(1, wanted[name])}
+        for chart in self.subcharts(parent):
+            found[self._name(chart)].append(chart)
+        for name, charts in found.items():
+            listed = [each.get("version") for each in self._dependencies(parent) if scalar(each.get("name")) == name]
+            # one that is listed with its exact version wins over others; with a range, helm takes any that it allows
+            versions = [self.metadata(chart).get("version") for chart in charts]
+            is_clear = listed and all(versions.count(version) == 1 for version in listed)
+            if len(charts) > max(1, len(listed)) and not is_clear:
+                yield name, [chart.removesuffix("/") for chart in charts]
 
     def source_to_paths(self, source: str) -> list[str]:
         """The possible paths of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): more than one if the

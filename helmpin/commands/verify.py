@@ -187,6 +187,7 @@ def _current(helm: Helm, name: str) -> tuple[Revision, HistoryRow, list[Damaged]
         return latest, row, lost
     deployed = [row.revision for row in revisions.history(helm, name) if row.status == "deployed"]
     if not deployed:
+        lost = lost or damaged.hidden_deployed(Kubectl(helm), name)
         if latest.status == "superseded" and not damaged.shows_hidden(Kubectl(helm)):
             lost = [damaged.Damaged("", damaged.none_deployed(latest.revision))]
         others = "" if lost else f"; no revision of {name} is deployed"

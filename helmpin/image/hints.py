@@ -24,7 +24,7 @@ _TAGS = (*_EXPONENT, (r"(?:^|:)(?:true|false)$", "the value is read as true or f
 _FILLED_IN = (
     (r"\{\{.*\}\}", "Argo Workflows fills in a parameter"),
     (r"\$\([^()]+\)", "Tekton fills in a parameter"),
-    (r"\$\{[^{}]+\}", "it has a variable, as kro, OpenShift's templates or Flux fill in"),
+    (r"\$\{[^{}]+\}", "it holds a variable that kro, an OpenShift template or Flux fills in"),
     (r"^auto$", "a webhook or controller fills it in"),
     (r"^\s+$", "a webhook or controller fills it in, as OpenShift does for an ImageChange trigger"),
 )

@@ -62,20 +62,28 @@ _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 _OWN_GROUPS = frozenset(
     {
-        *(
-            "admissionregistration",
-            "apiextensions",
-            "apiregistration",
-            "authentication",
-            "authorization",
-            "certificates",
-        ),
-        *("coordination", "discovery", "events", "flowcontrol.apiserver", "internal.apiserver", "networking", "node"),
-        *("rbac.authorization", "resource", "scheduling", "storage", "storagemigration"),
+        "admissionregistration",
+        "apiextensions",
+        "apiregistration",
+        "authentication",
+        "authorization",
+        "certificates",
+        "coordination",
+        "discovery",
+        "events",
+        "flowcontrol.apiserver",
+        "internal.apiserver",
+        "networking",
+        "node",
+        "rbac.authorization",
+        "resource",
+        "scheduling",
+        "storage",
+        "storagemigration",
     }
 )
-"""Kubernetes' own API groups with a dot, without their .k8s.io (Kubernetes documentation, API reference); others that end so are
-those of custom resources: snapshot.storage.k8s.io, sparkoperator.k8s.io."""
+"""Kubernetes' own API groups that end in .k8s.io, without that (Kubernetes documentation, API reference). Any other is one of
+custom resources: snapshot.storage.k8s.io, sparkoperator.k8s.io."""
 
 
 class OperatorRule(NamedTuple):

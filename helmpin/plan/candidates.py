@@ -130,7 +130,7 @@ def candidates(
     """
     sought = _Sought(image=image, digest=digest, scope=scope, values=values, scan=scan)
     ranked = _by_likelihood(sought)
-    of_components = list(_of_components(sought, names))
+    of_components = [*_tags_of_components(sought, names), *_of_components(sought, names)]
     ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
     allowed = [[c for c in options if all(map(values.can_set, c.settings))] for options in ranked]
     return [options for options in allowed if options]
@@ -221,10 +221,10 @@ def _bare(sought: _Sought) -> list[ValuePath]:
 
 
 def _is_strong(anchor: Anchor) -> bool:
-    """Whether the key, or that of its map, says that it holds an image."""
-    key, of_map, above = (last_key(anchor.path[: len(anchor.path) - n]) for n in range(3))
-    of_images = NAME_KEY.search(key) and (IMAGES_KEY.search(of_map) or IMAGES_KEY.search(above))
-    return bool(REPOSITORY_KEY.search(key) or IMAGE_KEY.search(of_map) or of_images)
+    """Whether the key, or that of a map around it, says that it holds an image."""
+    key, of_map, above = last_key(anchor.path), last_key(anchor.path[:-1]), last_key(anchor.path[:-2])
+    is_one_of_images = NAME_KEY.search(key) and (IMAGES_KEY.search(of_map) or IMAGES_KEY.search(above))
+    return bool(REPOSITORY_KEY.search(key) or IMAGE_KEY.search(of_map) or is_one_of_images)
 
 
 def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
@@ -471,20 +471,24 @@ def _unnamed(sought: _Sought) -> Iterator[Candidate]:
 
 def _of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidate]:
     """Candidates in the map of a component (named like the container or object): if its siblings have an image map of their own,
-    it can have one too, and templates prefer that to a common setting. In one that is named like the image, too: a tag that
-    templates read of it."""
-    last = split(sought.image)[0].rpartition("/")[2].lower()
-    for path, beside in sought.values.maps((last, *names)):
-        if sought.sees(path):
-            for key in filter(TAG_KEY.search, sorted(sought.scan.of_map(sought.chain(path)))):
-                if beside.get(key) is None:
-                    yield sought.tagged((*path, key), is_spare=True)
+    it can have one too, and templates prefer that to a common setting."""
     for path, beside in sought.values.maps(names):
         if sought.sees(path):
             siblings = (lookup(sought.values.tree, path[:-1]) or {}).values()
             for key in sought.scan.image_maps:
                 if not beside.get(key) and any(isinstance(s, dict) and isinstance(s.get(key), dict) for s in siblings):
                     yield sought.tagged((*path, key, "tag"))
+
+
+def _tags_of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidate]:
+    """Candidates for a tag that templates read in the map of a component, which is named like the image, the container or the
+    object, and has none."""
+    last = split(sought.image)[0].rpartition("/")[2].lower()
+    for path, beside in sought.values.maps((last, *names)):
+        keys = sought.scan.of_map(sought.chain(path)) if sought.sees(path) else ()
+        for key in filter(TAG_KEY.search, sorted(keys)):
+            if beside.get(key) is None:
+                yield sought.tagged((*path, key), is_spare=True)
 
 
 def _shared_tags(sought: _Sought, parent: ValuePath) -> list[ValuePath]:

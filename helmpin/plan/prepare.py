@@ -133,7 +133,7 @@ def _say_repeated(staged: Chart) -> None:
     for name, charts in staged.repeated().items():
         output.say(
             f"Subchart {name} is there more than once: {', '.join(charts)}. Helm may take another one in the next run: "
-            "remove all that Chart.yaml does not mean."
+            "remove the copies that Chart.yaml does not list."
         )
 
 

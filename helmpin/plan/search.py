@@ -107,6 +107,8 @@ class Search:
                     self._note([use], f"{_names([each])}: {NULLED}")
             group.uses.append(use)
         self._groups = list(groups.values())
+        self._charts = {group.scope for group in self._groups}
+        """The scopes of the charts that have images."""
         self._causes = Causes(self._groups, self._active, self._suspicions, reads_on_lines, reads)
         by_image: dict[str, list[Group]] = defaultdict(list)
         for group in self._groups:
@@ -442,7 +444,7 @@ class Search:
         blamed = self._blamed_by(why)
         for group in blamed:
             named = self._named_by(why, group)
-            reason = render_failure.reason(why, (s for c in named for s in c.settings), self._charts())
+            reason = render_failure.reason(why, (s for c in named for s in c.settings), self._charts)
             self._note(group.uses, f"{_names(named or group.current())}: the chart refuses it: {reason}")
             group.advance(named)
         if not blamed:
@@ -467,12 +469,7 @@ class Search:
 
     def _named_by(self, why: str, group: Group) -> set[Candidate]:
         """The current candidates of a group whose values helm's message names."""
-        charts = self._charts()
-        return {c for c in group.current() if any(render_failure.names_value(why, s, charts) for s in c.settings)}
-
-    def _charts(self) -> set[tuple[str, ...]]:
-        """The scopes of the charts that have images."""
-        return {group.scope for group in self._groups}
+        return {c for c in group.current() if any(render_failure.names_value(why, s, self._charts) for s in c.settings)}
 
     def _note(self, uses: Iterable[ImageUse], text: str) -> None:
         for use in uses:

@@ -15,15 +15,14 @@ EACH = "__each__"
 """Stands for the key or the index of each element that `range` goes through."""
 KEY = r"[A-Za-z_](?:[\w-]*\w)?"
 """A key as it is written after a dot; one with a hyphen, which Go takes only as a string, stands so in what spelled_out() gives."""
+_DEEPEST = 20
+"""How many levels of parentheses around a path are taken away."""
 _PATH = rf"\$?\.Values(?:\.{KEY})*"
-_OPERAND = rf"(?:\$\w*|\.)(?:\.?{KEY}(?:\.{KEY})*)?"
+_OPERAND = rf"(?:\$\w*(?:\.{KEY})*|\.(?:{KEY}(?:\.{KEY})*)?)"
 """What a map may be read of: a variable, the dot, a field, a path."""
 _EMPTY = r"(?:\(\s*dict\s*\)|dict\b|\(\s*list\s*\)|list\b)"
 _MAY_NAME = (
-    *(
-        re.compile(rf"{word}[^{{}}]{{0,200}}\.Values")
-        for word in (":=", "with", "range", "block", "dig", "get", "index")
-    ),
+    *(re.compile(rf"{word}[^{{}}]{{0,200}}\.Values") for word in (":=", "with", "range", "block")),
     *(re.compile(rf"{word}\s+[\"$.(]") for word in ("dig", "get", "index")),
     re.compile(r"\)\.[A-Za-z_]"),
 )
@@ -125,8 +124,10 @@ def _read(code: str, scope: _Scope) -> str:
     if scope.dot or any(scope.variables.values()):
         code = "".join(_named(part, scope, is_string=is_string) for part, is_string in _parts(code))
     if ")" in code or "index" in code or "get" in code or "dig" in code:
-        while (simpler := _with_shorter_path(code)) != code:
-            code = simpler
+        for _ in range(_DEEPEST):
+            before, code = code, _with_shorter_path(code)
+            if code == before:
+                break
     return code
 
 

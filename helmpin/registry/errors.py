@@ -13,6 +13,8 @@ from helmpin.image.reference import Reference
 MAX_LENGTH = 500
 _RECOGNIZED = 8
 """Characters at the start of a secret that are hidden even if the rest is missing or differs."""
+_SHORTEST = 4
+"""Characters of a secret that is hidden wherever it stands. Nothing protects a shorter one, and any word may have its letters."""
 Kind = Literal["not-found", "unauthorized", "forbidden", "unreachable", "timeout", "bad-answer", "rate-limited"]
 
 
@@ -100,7 +102,7 @@ def printable(text: str) -> str:
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, and shortened. A hostile server may echo what it was sent, anywhere."""
     for secret in sorted(filter(None, map(printable, secrets)), key=len, reverse=True):
-        text = _without(text, secret) if len(secret) >= _RECOGNIZED else _without_word(text, secret)
+        text = _without(text, secret) if len(secret) >= _SHORTEST else _without_word(text, secret)
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 3]}..."
 
 
@@ -114,6 +116,6 @@ def _without(text: str, secret: str) -> str:
 
 
 def _without_word(text: str, secret: str) -> str:
-    """A short secret may be part of any word, where hiding it would only spoil the message."""
-    before, after = (r"(?<!\w)" if secret[0].isalnum() else ""), (r"(?!\w)" if secret[-1].isalnum() else "")
+    """Without a short secret, where it is no part of a word."""
+    before, after = (r"(?<![A-Za-z])" if secret[0].isalpha() else ""), (r"(?![A-Za-z])" if secret[-1].isalpha() else "")
     return re.sub(f"{before}{re.escape(secret)}{after}", "***", text)

@@ -41,23 +41,20 @@ def hidden_deployed(kubectl: Kubectl, release: str) -> list[Damaged]:
     return [Damaged(name, problem) for name, _, problem in _examined(kubectl, release, ",status=deployed") if problem]
 
 
-def refuse_hidden(kubectl: Kubectl, release: str, latest: int, *, shows_deployed: bool = True) -> None:
-    """Raise Unreadable if anything is stored of a release after `latest`, as hidden() finds it, or, if helm shows no deployed
-    revision, one that is."""
-    lost, what, where = (
-        hidden(kubectl, release, latest),
-        "the latest revision cannot be read",
-        f", after revision {latest}",
-    )
-    if not lost and not shows_deployed:
-        lost, what, where = hidden_deployed(kubectl, release), "the deployed revision cannot be read", ""
+def refuse_hidden(kubectl: Kubectl, release: str, latest: int, *, also_deployed: bool = False) -> None:
+    """Raise Unreadable if anything is stored of a release after `latest`, as hidden() finds it; also_deployed: or a deployed
+    revision, where helm shows none."""
+    after = f"release {release}, after revision {latest}"
+    _refuse(hidden(kubectl, release, latest), "the latest revision cannot be read", after, latest)
+    if also_deployed:
+        _refuse(hidden_deployed(kubectl, release), "the deployed revision cannot be read", f"release {release}", latest)
+
+
+def _refuse(lost: list[Damaged], what: str, where: str, latest: int) -> None:
     if lost:
-        raise Unreadable(
-            what,
-            where=f"release {release}{where}",
-            why="\n".join(each.why for each in lost),
-            hint=way_out(lost, latest) or "run it again",
-        )
+        why = "\n".join(each.why for each in lost)
+        hint = way_out(lost, latest) or "run it again"
+        raise Unreadable(what, where=where, why=why, hint=hint)
 
 
 def shows_hidden(kubectl: Kubectl) -> bool:

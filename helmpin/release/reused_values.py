@@ -145,7 +145,7 @@ class PreviousReading:
         kubectl = Kubectl(self._helm)
         if status == "superseded" and not shows_hidden(kubectl):
             output.say(f"Release {self._release}: {none_deployed(last)}.")
-        refuse_hidden(kubectl, self._release, last, shows_deployed=False)
+        refuse_hidden(kubectl, self._release, last, also_deployed=True)
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
