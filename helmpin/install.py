@@ -33,7 +33,10 @@ REQUIREMENTS = HOME / "requirements.txt"
 VENV = HOME / ".venv"
 OFFLINE = HOME / "wheels"
 """The wheels of a plugin that was packaged for installs without a package index (scripts/package --offline)."""
-KEPT = HOME / ".git/helm-pin-venv"
+FRESH, OLD, KEPT = HOME / ".venv.new", HOME / ".venv.old", HOME / ".git/helm-pin-venv"
+"""Where the environment is made, where the one before waits meanwhile, and where it is kept."""
+PARENT = os.getppid()
+"""What started this: helm, or a shell."""
 STAMP = "helm-pin.stamp"
 THIS = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs this, as written in the stamp."""
@@ -67,12 +70,12 @@ def main() -> int:
     def stop(signum: int, _: object) -> None:
         raise Stopped(signum)
 
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, stop)
     os.umask(os.umask(0) | 0o022)  # nobody else may change what helm-pin runs
     try:
-        os.chdir(HOME)  # pip fails where the working directory is gone
+        _leave_missing_folder()
         install()
     except InstallError as error:
         say(f"error: {error}")
@@ -86,6 +89,14 @@ def main() -> int:
     return 0
 
 
+def _leave_missing_folder() -> None:
+    """Leave a working directory that has been removed, in which pip fails."""
+    try:
+        Path.cwd()
+    except OSError:
+        os.chdir(HOME)
+
+
 def say(text: str) -> None:
     """Print a line for people, if anybody can read it."""
     with suppress(OSError):
@@ -97,36 +108,31 @@ def _reason(error: OSError) -> str:
         return "the plugin was removed while it was being installed"
     what = f"{error.strerror}: {error.filename or HOME}" if error.strerror else str(error)
     refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    return f"cannot write to the plugin's directory: {what}" + ("; get write access" if refused else "")
+    return f"cannot write to the plugin's directory: {what}; get write access" if refused else f"cannot install: {what}"
 
 
 def install() -> None:
     """Make .venv in the plugin's directory, unless it exists and works. Raises InstallError and OSError."""
     lock = os.open(HOME, os.O_RDONLY)
     _wait_for_lock(lock)
-    fresh, old = HOME / ".venv.new", HOME / ".venv.old"
-    with suppress(OSError):
-        if KEPT.is_dir() and not os.path.lexists(VENV):
-            _copy(KEPT, VENV)
     try:
+        _put_back_kept()
         if not is_current():
-            _put_back(old)
-            remove(fresh)
-            remove(old)
-            build(fresh, lock)
+            _put_back()
+            remove(FRESH)
+            remove(OLD)
+            build(FRESH, lock)
             if os.path.lexists(VENV):
-                VENV.rename(old)
-            fresh.rename(VENV)
+                VENV.rename(OLD)
+            FRESH.rename(VENV)
     finally:
         with suppress(OSError):
-            _put_back(old)
-            remove(fresh)
-            remove(old)
+            _put_back()
+            remove(FRESH)
+            remove(OLD)
             if not (HOME / "plugin.yaml").exists():  # uninstalled meanwhile: an empty folder would stay in the way
                 HOME.rmdir()
-    with suppress(OSError):
-        if KEPT.parent.is_dir() and not (os.path.lexists(KEPT / STAMP) and (KEPT / STAMP).samefile(VENV / STAMP)):
-            _copy(VENV, KEPT)
+    _keep()
     compileall.compile_dir(HOME / "helmpin", quiet=2)
 
 
@@ -139,21 +145,34 @@ def _wait_for_lock(lock: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
 
 
+def _put_back_kept() -> None:
+    """Put back the environment that is kept, where git has removed the one that was used."""
+    with suppress(OSError):
+        if KEPT.is_dir() and not os.path.lexists(VENV):
+            _copy(KEPT, FRESH)
+            FRESH.rename(VENV)
+
+
+def _keep() -> None:
+    """Keep the environment in the .git folder, if there is one, unless it is there already."""
+    kept, fresh = KEPT / STAMP, KEPT.with_suffix(".new")
+    with suppress(OSError):
+        if KEPT.parent.is_dir() and not (os.path.lexists(kept) and kept.samefile(VENV / STAMP)):
+            _copy(VENV, fresh)
+            remove(KEPT)
+            fresh.rename(KEPT)
+
+
 def _copy(made: Path, to: Path) -> None:
     """Replace an environment by hard links to another one. Raises OSError."""
     remove(to)
-    try:
-        shutil.copytree(made, to, symlinks=True, copy_function=os.link)
-    except BaseException:
-        with suppress(OSError):
-            remove(to)
-        raise
+    shutil.copytree(made, to, symlinks=True, copy_function=os.link)
 
 
-def _put_back(old: Path) -> None:
+def _put_back() -> None:
     """Put back the environment that was to be replaced, where it was moved away and none took its place. Raises OSError."""
-    if old.exists() and not os.path.lexists(VENV):
-        old.rename(VENV)
+    if OLD.exists() and not os.path.lexists(VENV):
+        OLD.rename(VENV)
 
 
 def remove(path: Path) -> None:
@@ -223,9 +242,11 @@ def build(where: Path, lock: int) -> None:
 
 
 def _run_to_its_end(command: Sequence[str], env: Mapping[str, str], lock: int) -> tuple[int, str]:
-    """Run pip, and return its exit status and what it printed. It ends with us, with all that it has started, and with the helm
-    that started us: otherwise it would go on to write into the plugin's directory. Raises InstallError and OSError."""
-    parent = os.getppid()
+    """Run pip, and return its exit status and what it printed. Raises InstallError and OSError.
+
+    It would go on to write into the plugin's directory, so a signal to this ends it with all that it has started, and so does the
+    end of what started this, unless SIGHUP is ignored (nohup)."""
+    stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     with tempfile.TemporaryFile(dir=HOME) as printed:
         process = subprocess.Popen(
             command,
@@ -238,7 +259,7 @@ def _run_to_its_end(command: Sequence[str], env: Mapping[str, str], lock: int) -
         )
         try:
             while process.poll() is None:
-                if os.getppid() != parent:
+                if os.getppid() != PARENT and not stays:
                     raise InstallError(f"what started the installation has ended; {AGAIN}")
                 time.sleep(0.05)
         finally:

@@ -7,10 +7,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -335,6 +337,82 @@ def test_interrupted_and_then_two_at_once(env: dict[str, str], plugin: Path, pro
     assert said.count("helm-pin: another install of this plugin is running; waiting for it …\n") in (1, 2)
     assert succeed([plugin / "bin/helm-pin", "--version"], env=env)
     assert installed_files(plugin) == [".venv"]
+
+
+class Hung:
+    """A package index that takes a request and never answers."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(30)
+        url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/simple"
+        self.env = {**env, "HELM_PIN_WHEELS": "", "PIP_INDEX_URL": url, "PIP_FIND_LINKS": "", "PIP_NO_CACHE_DIR": "1"}
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Wait for pip's request; at the end of the block, for the end of pip."""
+        with self._socket, self._socket.accept()[0] as connection:
+            connection.settimeout(20)
+            connection.recv(1 << 16)
+            yield
+            assert connection.recv(1) == b"", "pip runs on"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_pip_ends_with_the_installer(signum: int, env: dict[str, str], bare: Path) -> None:
+    """The signal is sent to the installer alone, as a process manager does."""
+    index = Hung(env)
+    process = subprocess.Popen([bare / "install-binary.sh"], env=index.env, stderr=subprocess.PIPE, text=True)
+    with index.asked():
+        process.send_signal(signum)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + signum and "error: interrupted; run it again: sh" in err
+    assert installed_files(bare) == []
+
+
+def test_pip_ends_with_what_started_the_installer(env: dict[str, str], bare: Path) -> None:
+    index = Hung(env)
+    helm = subprocess.Popen(
+        ["sh", "-c", f"'{bare}/install-binary.sh' & wait"], env=index.env, stderr=subprocess.PIPE, text=True
+    )
+    with index.asked():
+        helm.kill()
+    _, err = helm.communicate(timeout=20)
+    assert "error: what started the installation has ended" in err
+    assert installed_files(bare) == []
+
+
+def test_a_plugin_that_is_removed_while_it_is_installed(env: dict[str, str], bare: Path) -> None:
+    """An empty folder would stay in the way of the next `helm plugin install`."""
+    index = Hung(env)
+    process = subprocess.Popen([bare / "install-binary.sh"], env=index.env, stderr=subprocess.PIPE, text=True)
+    with index.asked():
+        shutil.rmtree(bare)
+        (bare / ".venv.new").mkdir(parents=True)  # pip makes it again
+        process.terminate()
+        process.communicate(timeout=20)
+    assert not bare.exists()
+
+
+def test_a_relative_folder_of_wheels_and_a_working_directory_that_is_gone(
+    env: dict[str, str], bare: Path, wheels: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"cd '{gone}' && rmdir '{gone}' && sh '{bare}/install-binary.sh'"
+    assert run(["sh", "-c", script], env={**env, "HELM_PIN_PYTHON": os.path.realpath(sys.executable)}).returncode == 0
+    (bare / "requirements.txt").open("a").write("# changed\n")
+    succeed([bare / "install-binary.sh"], env={**env, "HELM_PIN_WHEELS": wheels.name}, cwd=wheels.parent)
+
+
+def test_nobody_else_may_write_into_the_environment(env: dict[str, str], bare: Path) -> None:
+    succeed(["sh", "-c", f"umask 0; '{bare}/install-binary.sh'"], env=env)
+    assert not [path for path in (bare / ".venv").rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
+
+
+def test_a_folder_whose_name_has_a_colon(env: dict[str, str], bare: Path) -> None:
+    odd = Path(shutil.copytree(bare, bare.parent / "a:b", symlinks=True))
+    assert failure(odd, env).startswith("no Python environment can be made below a path with ':': ")
 
 
 def failure(plugin: Path, env: dict[str, str], **options: Any) -> str:
