@@ -149,10 +149,12 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     """As `candidates`, whether or not --set can write them.
 
     Every anchor that matches exactly has its own list, because each may feed other uses of the image; so has, where none does,
-    every one without another tag. The first list goes on with what else may pin it: first the keys that the values have and those
-    that templates read beside the name, then maps without a name, anchors that match less, and texts that need not be an image.
+    every one without another tag. The first list goes on with what else may pin it: first the keys that the values have, empty ones
+    that templates read beside the name, those that they read in its map, and others beside the name; then maps without a name,
+    anchors that match less, and texts that need not be an image.
     """
-    found = list(dict.fromkeys(in_scope(list(anchors(sought.image, sought.values)), sought.scope)))
+    every = list(anchors(sought.image, sought.values)) or list(_names_at_another_registry(sought))
+    found = list(dict.fromkeys(in_scope(every, sought.scope)))
     if own := [anchor for anchor in found if _is_strong(anchor) and _holds_tag(sought, anchor)]:
         found = [*own, *islice((anchor for anchor in found if anchor not in own), MOST_OTHERS)]
     by_anchor = {
@@ -170,11 +172,17 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     if not strong:
         return [_distinct([*spare, *beside, *by_tag, *unnamed, *moved])]
     first, *others = likely
-    known = [each for each in by_anchor[first] if all(_has(sought.values, setting.path) for setting in each.settings)]
+    mine = [each for each in by_anchor[first] if not each.by_tag_only]
+    known = [each for each in mine if all(_has(sought.values, setting.path) for setting in each.settings)]
+    read = [each for each in mine if all(sought.scan.is_read(sought.chain(setting.path)) for setting in each.settings)]
+    # a tag that is set beside the name may be that of components which are off, too
+    unset = [each for each in beside if not any(lookup(sought.values.tree, s.path) for s in each.settings)]
     # one of these may still feed what the others leave: another value may win over its tag
     less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
-    options = _distinct([*known, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved])
+    options = _distinct(
+        [*known, *unset, *read, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved]
+    )
     return [options, *(by_anchor[anchor] for anchor in others)]
 
 
@@ -199,6 +207,13 @@ def _spare(sought: _Sought, weak: list[Anchor]) -> Iterator[Candidate]:
         chain, key = sought.chain(path), last_key(path)
         if last in chain and not TAG_KEY.search(key) and (WHOLE_KEY.search(key) or sought.scan.is_image(chain)):
             yield sought.whole(path, is_spare=True)
+
+
+def _names_at_another_registry(sought: _Sought) -> Iterator[Anchor]:
+    """The leaves that hold the image's repository at another registry, which a template may replace, or take away."""
+    for part in _suffixes(split(sought.image)[0]):
+        for path in sought.values.behind_host(part):
+            yield Anchor(path, not sought.tag)
 
 
 def _at_another_registry(sought: _Sought) -> Iterator[Candidate]:

@@ -43,7 +43,8 @@ class Causes:
         others = without_references(after, shown)
         shown = [g for g in shown if _shows(others, g.digest)] or shown
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
-        strangers = [g for g in shown if split(g.image)[0] not in after]
+        explained = {g.digest for g in named}
+        strangers = [g for g in shown if split(g.image)[0] not in after and g.digest not in explained]
         likely = (strangers if named else []) or named or shown
         return [g for g in likely if not g.proven] or likely
 

@@ -59,18 +59,20 @@ def _contest(
     reads: Callable[[str], Collection[ValuePath]],
 ) -> Contest:
     """The values that may be set at a path: the one that a render has proven there; or those with an image name beside them; if
-    there are several, only those wanted by templates that read the path or its map; of these, those that fit best. An image whose
-    whole name stands elsewhere yields where a part of it does. groups: by what they want. named: how little the path is about
-    each."""
+    there are several, or none, only those wanted by templates that read the path or its map; of these, those that fit best. An
+    image whose whole name stands elsewhere yields where a part of it does. groups: by what they want. named: how little the path
+    is about each."""
     proven = {value for value, some in groups.items() if any(group.proven for group in some)}
     if len(proven) == 1:
         return Contest(proven)
     reading = {
         value
-        for value in (named if len(named) > 1 else ())
+        for value in (groups if not named else named if len(named) > 1 else ())
         for group in groups[value]
         if any(group.is_read(path, reads(use.source)) for use in group.uses)
     }
+    if not named:
+        return Contest(reading)
     left = reading or named.keys()
     left = {v for v in left if _is_whole(named[v]) or not all(map(_is_named_as_a_whole, groups[v]))} or left
     best = {value for value in left if named[value] == min(named[each] for each in left)}

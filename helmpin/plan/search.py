@@ -244,8 +244,9 @@ class Search:
     def _blame_collateral(self, result: Comparison) -> list[Group]:
         """Drop what may have caused the differences. Returns the groups that were blamed, or got their values back."""
         restored = self._drop_suspicions(result)
+        had_values = self._active()
         left = self._leave_subcharts(result) if not restored else {}
-        blames = self._blames(result, left)
+        blames = self._blames(result, left, had_values)
         for blame in blames:
             self._drop_blamed(blame, result, is_restored=blame.group in restored)
         return [
@@ -254,9 +255,11 @@ class Search:
             *(blame.group for blame in blames),
         ]
 
-    def _blames(self, result: Comparison, left: Collection[tuple[str, ...]]) -> list[_Blame]:
+    def _blames(
+        self, result: Comparison, left: Collection[tuple[str, ...]], had_values: Collection[Group]
+    ) -> list[_Blame]:
         """The groups that may have caused differences. A difference that template pins have caused fails these uses. left: the
-        subcharts whose values were left already."""
+        subcharts whose values were left already. had_values: the groups that values pinned in this render."""
         blames: dict[Group, _Blame] = {}
         active = self._active()
         carrying = [(difference, self._causes.carriers(difference)) for difference in result.collateral]
@@ -273,7 +276,7 @@ class Search:
                 )
                 blame.paths.update(self._causes.guilty(group, difference))
                 (blame.certain if carriers else blame.doubtful).add(_effect(difference))
-            if carriers and not by_values:
+            if carriers and not any(group in had_values for group in carriers):
                 for group in carriers:
                     for use in [use for use in group.uses if use.key in self._by_template]:
                         self._fail(use, f"pinning it in the template changes something else: {difference}")

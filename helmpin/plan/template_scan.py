@@ -90,6 +90,8 @@ class TemplateScan:
         """texts: the chart's own templates. library: those of its subcharts, used if its own show no digests."""
         self._after: dict[str, set[str]] = defaultdict(set)
         self._variables: dict[str, set[str]] = defaultdict(set)
+        self._given: set[str] = set()
+        """The names of arguments, as far as they are those of images: `dict "image" .Values.web`."""
         self._bare: set[str] = set()
         self._full: set[str] = set()
         self._written: set[ValuePath] = set()
@@ -121,6 +123,8 @@ class TemplateScan:
         for name, key in set(re.findall(r"\$(\w+)\.([A-Za-z_]\w*)", text)):
             self._after[name].add(key)
             self._variables[name].add(key)
+        if "dict" in text:
+            self._given.update(re.findall(r'"(\w*[iI]mage)"\s+[$.(]', text))
         if ")." in text:  # ((.image).tag), which works without the map, too
             for name, key in re.findall(r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text):
                 self._after[name].add(key)
@@ -142,8 +146,11 @@ class TemplateScan:
         """The keys read of the map at `path` by its whole path, from one of the maps around it on, or by that of each element of
         one."""
         ends = [path[-n:] for n in range(2, len(path) + 1)]
-        ends += [(*end[:i], EACH, *end[i + 1 :]) for end in ends for i in range(1, len(end))]
-        return set().union(*(self._keys_of_maps.get(end, ()) for end in ends))
+        return set().union(*(self._keys_of_maps.get(each, ()) for end in ends for each in _with_each(end)))
+
+    def is_read(self, chain: ValuePath) -> bool:
+        """Whether a line reads this value by its whole path, or by that of each element of a map around it."""
+        return any(each in self._lines.read for each in _with_each(chain))
 
     @cached_property
     def _keys_of_maps(self) -> dict[ValuePath, set[str]]:
@@ -159,8 +166,12 @@ class TemplateScan:
         """What is read of each name that may be an argument of a helper: the keys."""
         known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
         others = {name: keys for name, keys in self._after.items() if name not in known}
-        # a variable may have the name of a value
-        return [keys for name, keys in {**self._variables, **others}.items() if not IMAGE_KEY.search(name)]
+        # a variable may have the name of a value; so may an argument that is an image, unless it is seen to be one
+        return [
+            keys
+            for name, keys in {**self._variables, **others}.items()
+            if name in self._given or not IMAGE_KEY.search(name)
+        ]
 
     def _of_arguments(self, beside: str | int) -> tuple[set[str], list[set[str]]]:
         """The tags and digests that are read of arguments, and all that is read of those of which the key `beside` is read, too."""
@@ -211,6 +222,12 @@ class TemplateScan:
         if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
             return [bare, digest]
         return [digest, bare]
+
+
+def _with_each(path: ValuePath) -> Iterator[ValuePath]:
+    """A path, and it with EACH in place of one of its keys but the first."""
+    yield path
+    yield from ((*path[:i], EACH, *path[i + 1 :]) for i in range(1, len(path)))
 
 
 def _replaced(line: str, read: str) -> str:
