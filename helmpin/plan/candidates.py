@@ -24,6 +24,7 @@ from helmpin.plan.value_keys import (
     NAME_KEY,
     REGISTRY_KEY,
     REPOSITORY_KEY,
+    SUFFIX_KEY,
     TAG_KEY,
     WHOLE_KEY,
     last_key,
@@ -245,8 +246,10 @@ def _is_strong(anchor: Anchor) -> bool:
 def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
     """Whether the anchor's map holds exactly the image's tag."""
     beside = lookup(sought.values.tree, anchor.path[:-1])
-    texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
-    return (anchor.whole and bool(sought.tag)) or sought.tag in texts
+    texts = {key: text_of(value) for key, value in beside.items()} if isinstance(beside, dict) else {}
+    if any(SUFFIX_KEY.search(key) and not sought.tag.endswith(text) for key, text in texts.items()):
+        return False  # what is printed has more than the tag
+    return (anchor.whole and bool(sought.tag)) or sought.tag in texts.values()
 
 
 def _misfit(sought: _Sought, anchor: Anchor) -> Misfit:

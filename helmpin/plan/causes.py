@@ -35,7 +35,8 @@ class Causes:
     def carriers(self, difference: Difference) -> list[Group]:
         """The groups whose digest appears in a difference, first where it does more than follow their own reference. Preferred are
         those that values pin, since a value may reach more than its image; then those that others' images appear with; then those
-        whose own image appears with the digest; then those that are not proven."""
+        whose own image appears with the digest; then those whose values the template can see, and reads; then those that are not
+        proven."""
         after = readable(difference.after)
         shown = [g for g in self._groups if _shows(after, g.digest)]
         active = self._active()
@@ -46,6 +47,9 @@ class Causes:
         explained = {g.digest for g in named}
         strangers = [g for g in shown if split(g.image)[0] not in after and g.digest not in explained]
         likely = (strangers if named else []) or named or shown
+        source = difference.leaf[0]
+        likely = [g for g in likely if _seen(g.paths(), source)] or likely
+        likely = [g for g in likely if g.read_among(self._reads(source))] or likely
         return [g for g in likely if not g.proven] or likely
 
     def suspects(self, source: str, before: Any = "") -> list[Group]:

@@ -21,6 +21,7 @@ from helmpin.plan.jobs import JobFollower
 from helmpin.plan.places import Places
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Search
+from helmpin.plan.spelled_out import spelled_out
 from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
 from helmpin.plan.tried import Tried
@@ -68,6 +69,7 @@ class Composer:
         self._values = rendered.origin.values or {}
         self.varying = Varying(rendered, base, compared, self._paths, self._hints.unfixed)
         self._places = Places(rendered.origin.documents, origins, wanted, fixed, self.varying)
+        self._spelled: dict[str, str] = {}
         self.renders = 0
         """How many renders it has made."""
 
@@ -233,8 +235,13 @@ class Composer:
 
     def _reads_on_lines(self, source: str, word: str) -> set[ValuePath]:
         """The values that a template reads by their whole path, on the lines that have a word; on any line: ''."""
-        lines = (line for path in self._paths(source) for line in self._templates.get(path, "").splitlines())
+        lines = (line for path in self._paths(source) for line in self._spelled_out(path).splitlines())
         return {chain for line in lines if has_word(line, word) for chain in chains(line)}
+
+    def _spelled_out(self, path: str) -> str:
+        if path not in self._spelled:
+            self._spelled[path] = spelled_out(self._templates.get(path, ""))
+        return self._spelled[path]
 
     def _folder(self, source: str) -> str:
         """The folder of the chart of `source`."""

@@ -89,6 +89,8 @@ class Search:
         self._attempts = self._repairs = 0
         self.tried = Tried()
         """What it has tried and rejected."""
+        self.lost: list[tuple[Pinned, ...]] = []
+        """What values pinned until they were blamed together for a difference that shows no digest, each time."""
         self.result: Attempt | None = None
         """The successful attempt; None while there is none."""
         for fact in facts:
@@ -172,11 +174,12 @@ class Search:
 
     def pinned(self) -> list[Pinned]:
         """What values pin in the result."""
+        return list(map(self._pinned, self._active()))
+
+    def _pinned(self, group: Group) -> Pinned:
         done = self._by_template | self._failed.keys()
-        return [
-            Pinned(tuple(use.key for use in g.uses if use.key not in done), g.digest, tuple(g.current()))
-            for g in self._active()
-        ]
+        uses = tuple(use.key for use in group.uses if use.key not in done)
+        return Pinned(uses, group.digest, tuple(group.current()))
 
     def unsettled(self) -> Attempt:
         """The end of a search without a result: every remaining use has failed."""
@@ -247,6 +250,8 @@ class Search:
         had_values = self._active()
         left = self._leave_subcharts(result) if not restored else {}
         blames = self._blames(result, left, had_values)
+        if len(doubted := [self._pinned(b.group) for b in blames if b.doubtful and not b.certain]) > 1:
+            self.lost.append(tuple(doubted))
         for blame in blames:
             self._drop_blamed(blame, result, is_restored=blame.group in restored)
         return [

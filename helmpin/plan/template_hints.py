@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from helmpin.chart.setargs import ValuePath
+from helmpin.plan.spelled_out import spelled_out
 from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.plan.value_keys import last_key
 from helmpin.render.actions import COMMENT, TPL
@@ -126,7 +127,7 @@ class TemplateHints:
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
         text = COMMENT.sub("", self.files.get(path, ""))
-        found: set[ValuePath] = set(chains(text))
+        found: set[ValuePath] = {*chains(text), *chains(spelled_out(text))}
         seen, left = set[str](), set(used(text))
         while left:
             seen |= left

@@ -20,6 +20,8 @@ REPOSITORY_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNO
 NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 """The keys that may hold the name of an image."""
 REGISTRY_KEY = re.compile(r"(registry|hub)$", re.IGNORECASE)
+SUFFIX_KEY = re.compile(r"(suffix|variant|flavou?r)$", re.IGNORECASE)
+"""A key that may add something to a tag."""
 PART_KEY = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
 """A key that holds a part of an image."""
 _STEM = re.compile(

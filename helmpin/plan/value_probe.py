@@ -28,7 +28,7 @@ from helmpin.plan.attempt import NOTHING, Attempt, Facts
 from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template, scope_of
-from helmpin.plan.value_keys import DIGEST_KEY, REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
+from helmpin.plan.value_keys import DIGEST_KEY, REPOSITORY_KEY, SUFFIX_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
 from helmpin.shapes import text_of
@@ -45,8 +45,6 @@ MOST_PROOFS = 3
 """The most renders after those with marks."""
 INSTEAD = frozenset({"custom", "full", "override", "overwrite", "ref", "reference", "unified"})
 """What is left of keys, as stem() gives it, that take a tag or a reference in place of another one."""
-SUFFIX_KEY = re.compile(r"(suffix|variant|flavou?r)$", re.IGNORECASE)
-"""The keys that may add something to a tag."""
 OPEN_KEY = re.compile(
     r"(?:.*(?:tag|image)|(?:.*(?:image|tag|docker|app|git|build|release))?[_-]?"
     r"(?:ver|version|label|commit|revision|ref|reference|build|number|override|overwrite|suffix|variant|flavou?r))",
@@ -484,11 +482,12 @@ def _tagged(image: str) -> str:
 
 
 def _holding(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
-    """The values that hold the end of an image, with the text to put there; a number counts only under a key for a tag."""
+    """The values that hold the end of an image, with the text to put there; a number counts only under a key for a tag or a part of
+    one."""
     for end in _ends(each.image):
         for path in values.at(end):
             held = lookup(values.tree, path)
-            if (isinstance(held, str) or TAG_KEY.search(last_key(path))) and not is_template(held):
+            if (isinstance(held, str) or OPEN_KEY.fullmatch(last_key(path))) and not is_template(held):
                 yield path, text_of(held).strip()
 
 
