@@ -267,6 +267,49 @@ def test_a_use_that_reads_no_such_value_is_the_templates_and_tries_no_other_key_
     assert shown(after) == {"image.digest": A} and after is not None and after.by_template == {again.key}
 
 
+def two_names(reads: bool) -> tuple[Search, list[ImageUse]]:
+    """One digest under two names, each with a tag of its own; whether it is known what the templates read."""
+    uses = [use("r.io/t/app:1", source="app/templates/a.yaml"), use("s.io/t/app:1", source="app/templates/b.yaml")]
+    values = {
+        name: {"image": {"repository": f"{host}/t/app", "tag": "1"}} for name, host in (("a", "r.io"), ("b", "s.io"))
+    }
+    read = (lambda source: {(source[-6], "image", "tag")}) if reads else (lambda _: set[tuple[str, ...]]())
+    return Search(map(facts, uses), ValueIndex(values), lambda _: TemplateScan([""]), reads=read), uses
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_digest_under_two_names_is_that_of_the_values_that_the_template_reads(reads: bool) -> None:
+    found, uses = two_names(reads)
+    attempt = found.next()
+    assert attempt is not None
+    pins = {each: f"{each.image}@{A}" for each in uses}
+    found.learn(attempt, compared(pins, dict.fromkeys(uses, A), [difference(f"1@{A}", source="app/templates/b.yaml")]))
+    assert set(shown(found.next())) == ({"a.image.tag"} if reads else set())
+
+
+def test_a_digest_beside_a_name_is_not_that_of_another_name() -> None:
+    """The whole reference stands there, in another form."""
+    found, (one, two) = two_names(reads=False)
+    attempt = found.next()
+    assert attempt is not None
+    effect = difference(f"http://r.io/t/app:1@{A}", source="app/templates/a.yaml")
+    found.learn(attempt, compared({one: f"{one.image}@{A}", two: f"{two.image}@{A}"}, {one: A, two: A}, [effect]))
+    assert set(shown(found.next())) == {"b.image.tag"}
+
+
+def test_what_was_lost_together_is_known_afterwards() -> None:
+    """An effect without a digest, of which either may be the cause."""
+    uses = [use("t/web:1"), use("t/db:1", nth=1)]
+    found = search([facts(uses[0]), facts(uses[1], B)], {"web": {"image": "t/web:1"}, "db": {"image": "t/db:1"}})
+    attempt = found.next()
+    assert attempt is not None
+    pins = {uses[0]: f"t/web:1@{A}", uses[1]: f"t/db:1@{B}"}
+    found.learn(attempt, compared(pins, {uses[0]: A, uses[1]: B}, [difference("changed")]))
+    [lost] = found.lost
+    assert [(each.uses, each.digest) for each in lost] == [((uses[0].key,), A), ((uses[1].key,), B)]
+    assert [dotted_key(each.candidates[0].settings[0].path) for each in lost] == ["web.image", "db.image"]
+
+
 def test_an_effect_that_shows_a_digest_is_that_images() -> None:
     found = both()
     attempt = found.next()
