@@ -20,7 +20,6 @@ from helmpin.plan.value_index import ValueIndex, is_seen, is_template
 from helmpin.plan.value_keys import (
     DIGEST_KEY,
     IMAGE_KEY,
-    IMAGES_KEY,
     NAME_KEY,
     REGISTRY_KEY,
     REPOSITORY_KEY,
@@ -237,10 +236,8 @@ def _bare(sought: _Sought) -> list[ValuePath]:
 
 
 def _is_strong(anchor: Anchor) -> bool:
-    """Whether the key, or that of a map around it, says that it holds an image."""
-    key, of_map, above = last_key(anchor.path), last_key(anchor.path[:-1]), last_key(anchor.path[:-2])
-    is_one_of_images = NAME_KEY.search(key) and (IMAGES_KEY.search(of_map) or IMAGES_KEY.search(above))
-    return bool(REPOSITORY_KEY.search(key) or IMAGE_KEY.search(of_map) or is_one_of_images)
+    """Whether the key, or that of its map, says that it holds an image."""
+    return bool(REPOSITORY_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
 
 
 def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:

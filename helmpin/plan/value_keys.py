@@ -11,8 +11,6 @@ TAGS_KEY = re.compile(r"(tag|version)s?$", re.IGNORECASE)
 """A tag, or a map of tags."""
 DIGEST_KEY = re.compile(r"(digest|sha_?256|sha|hash)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
-IMAGES_KEY = re.compile(r"images$", re.IGNORECASE)
-"""A list or a map of images."""
 WHOLE_KEY = re.compile(r"(image|image_?name|img)$", re.IGNORECASE)
 """A key that may hold a whole reference."""
 REPOSITORY_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)

@@ -95,6 +95,8 @@ def test_a_latest_revision_that_cannot_be_read(app: App, tmp_path: Path) -> None
     assert refused.status == 1, refused
     assert "the deployed revision cannot be read\n  at    release between\n" in refused.stderr, refused
     assert f"helm continues from revision 2: kubectl delete secret/{deployed.secret}" in refused.stderr
+    checked = app.machine.pin("verify", "between")
+    assert (checked.status, "latest" in checked.stdout) == (1, True), checked
     app.machine.kubectl("delete", f"secret/{deployed.secret}")
     assert table(app, name="between").status == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -20,10 +21,15 @@ NO_SCAN = TemplateScan([])
 
 
 def ranked(
-    image: str, values: dict[str, Any], template: str = "", scope: tuple[str, ...] = (), **index: Any
+    image: str,
+    values: dict[str, Any],
+    template: str = "",
+    scope: tuple[str, ...] = (),
+    names: Collection[str] = (),
+    **index: Any,
 ) -> list[list[dict[str, str]]]:
     """For each anchor, the candidates: each as {value path: text}."""
-    found = candidates(image, DIGEST, scope, ValueIndex(values, **index), TemplateScan([template]))
+    found = candidates(image, DIGEST, scope, ValueIndex(values, **index), TemplateScan([template]), names)
     return [[{".".join(map(str, s.path)): s.value for s in each.settings} for each in options] for options in found]
 
 
@@ -576,11 +582,25 @@ def test_a_component_may_have_an_image_map_as_its_siblings_have() -> None:
     assert wanted not in components({"web"}, {**values, "web": {"image": {"tag": "3"}}}), "it has one"
 
 
+def test_a_whole_reference_at_another_registry_is_the_last_resort_in_its_chart() -> None:
+    elsewhere = {"web": "s.io/t/web:1", "db": {"web": "s.io/t/web:1"}, "near": "localhost/t/web:1", "no": "x/t/web:1"}
+    pinned = {path: {path: f"{host}/t/web:1@{DIGEST}"} for path, host in (("web", "s.io"), ("near", "localhost"))}
+    options = ranked("r.io/t/web:1", elsewhere)[0]
+    assert [pinned["web"], {"db.web": f"s.io/t/web:1@{DIGEST}"}, pinned["near"]] == options
+    assert ranked("r.io/t/web:1", elsewhere, scope=("db",)) == [[{"db.web": f"s.io/t/web:1@{DIGEST}"}]]
+    beside = ranked("r.io/t/web:1", {**elsewhere, "image": {"repository": "t/web", "tag": "1"}})[0]
+    assert beside[0] == {"image.tag": f"1@{DIGEST}"} and beside[-1] == pinned["near"]
+
+
 def test_a_component_named_like_the_image_may_have_the_tag_that_is_read_of_each() -> None:
     values = {"services": {"web": {"port": 1}, "api": {"port": 2}}, "tag": "1"}
     line = "{{ range $name, $each := .Values.services }}image: t/{{ $name }}:{{ $each.tag | default $.Values.tag }}{{ end }}"
     assert {"services.web.tag": f"1@{DIGEST}"} in ranked("t/web:1", values, line)[0]
     assert {"services.web.tag": f"1@{DIGEST}"} not in ranked("t/web:1", values, line.replace("$each.tag", "$.x.tag"))[0]
+    upper = {"services": {"Web": {"port": 1}}, "tag": "1"}
+    assert {"services.Web.tag": f"1@{DIGEST}"} in ranked("t/web:1", upper, line)[0]
+    named = ranked("t/other:1", values, line.replace("$name", "$.Values.x"), names={"web"})[0]
+    assert {"services.web.tag": f"1@{DIGEST}"} in named, "by the name of its container"
     held = {"services": {"web": {"tag": "2"}}, "tag": "1"}
     assert {"services.web.tag": f"1@{DIGEST}"} not in ranked("t/web:1", held, line)[0]
 

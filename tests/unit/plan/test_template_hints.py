@@ -36,6 +36,14 @@ def test_a_library_counts_where_the_own_templates_show_no_digest() -> None:
     assert TemplateHints(bare).scan("charts/db/").forms("sha", "sha256:abc") == ["sha256:abc", "abc"]
 
 
+@pytest.mark.parametrize(
+    "line", ["image: {{ .Values.web.tag }}", "{{ $x.image }}{{ .Values.web.tag }}", "sideImage: {{ .Values.web.tag }}"]
+)
+def test_a_template_that_has_to_do_with_images_is_read(line: str) -> None:
+    scan = TemplateHints({"templates/a.yaml": line, "templates/b.yaml": "replicas: {{ .Values.web.version }}"}).scan("")
+    assert scan.after(("web",)) == ["tag"]
+
+
 def test_templates_are_read_once() -> None:
     hints = TemplateHints(FILES)
     assert hints.scan("charts/db/") is hints.scan("charts/db/")

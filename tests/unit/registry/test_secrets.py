@@ -50,13 +50,14 @@ def test_what_is_secret_of_a_credential() -> None:
         ("pw", "***"),
         ("password 'pw' for pwd", "password '***' for pwd"),
         ("login=:x;", "login***;"),
+        ("xfourx xpwx", "x***x xpwx"),
         ("user%3Ashort%40reg, user_short, a\\nshort", "user%3A***%40reg, user_***, a\\n***"),
         ("p", "p"),
         ("caf? au lait", "*** au lait"),
     ],
 )
 def test_clean(text: str, cleaned: str) -> None:
-    assert redact(text, {SECRET, "pw", "café", "=:x", "short", ""}) == cleaned
+    assert redact(text, {SECRET, "pw", "café", "=:x", "short", "four", ""}) == cleaned
 
 
 def test_what_is_long_is_cut_after_cleaning() -> None:

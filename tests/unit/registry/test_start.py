@@ -50,3 +50,15 @@ def test_nothing_asked_costs_nothing() -> None:
         subprocess.run([sys.executable, "-c", code], env=UNCOUNTED, capture_output=True, text=True, check=True).stdout
         == "{} False\n"
     )
+
+
+def test_what_fails_in_the_background_is_raised_by_the_first_request() -> None:
+    code = (
+        "import sys, threading, helmpin.registry as r; from helmpin.image.reference import Reference;"
+        "sys.modules['urllib3'] = None; r.warm_up(r.RegistrySettings());"
+        "[t.join() for t in threading.enumerate() if t.name == 'registry-import'];"
+        "r.resolve([Reference.parse('a:1')], r.RegistrySettings())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.count("Traceback") == 1
+    assert "Exception in thread" not in done.stderr and "urllib3" in done.stderr

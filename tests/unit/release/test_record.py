@@ -159,6 +159,14 @@ def test_what_is_left_out_where_it_says_nothing() -> None:
 # -- other versions -----------------------------------------------------------------------------------------------------
 
 
+def test_images_without_a_digest_for_people() -> None:
+    allowed = ("b:1", "a:1", *(f"x{number}:1" for number in range(4)))
+    assert Record("", "", ()).let_through == ""
+    assert Record("", "", (), allowed=allowed[:2]).let_through == "; 2 images let through without a digest: a:1, b:1"
+    said = "; 6 images let through without a digest: a:1, b:1, x0:1, x1:1, x2:1, …"
+    assert Record("", "", (), allowed=allowed).let_through == said
+
+
 def test_unknown_keys_are_accepted() -> None:
     images = [{**image, "later": 1} for image in json.loads(SET.to_json())["images"]]
     assert parse(changed(later={"x": 1}, images=images), "x") == SET

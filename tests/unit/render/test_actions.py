@@ -19,6 +19,7 @@ from helmpin.render.actions import actions, any_matches, rewritten, whole_word
         ("no { action } here", []),
         ("a{{ b }}c{{d}}e", [" b ", "d"]),
         ("{{ a }}}", [" a "]),
+        ("{{- a -}}{{ b-}}{{/* c */ -}}", [" a ", " b-", ""]),
         ('{{ "}}" }}', [' "}}" ']),
         ("{{ `}}` }}", [" `}}` "]),
         ("{{ '}' }}", [" '}' "]),
