@@ -27,10 +27,11 @@ class Causes:
         suspicions: Suspicions,
         reads_on_lines: Callable[[str, str], Collection[ValuePath]],
         reads: Callable[[str], Collection[ValuePath]],
+        asks: Callable[[str], Collection[ValuePath]],
     ) -> None:
-        """groups: all of the search. active: gives those that values pin. reads_on_lines, reads: as Search has them."""
+        """groups: all of the search. active: gives those that values pin. reads_on_lines, reads, asks: as Search has them."""
         self._groups, self._active, self._suspicions = groups, active, suspicions
-        self._reads_on_lines, self._reads = reads_on_lines, reads
+        self._reads_on_lines, self._reads, self._asks = reads_on_lines, reads, asks
 
     def carriers(self, difference: Difference) -> list[Group]:
         """The groups whose digest appears in a difference, first where it does more than follow their own reference. Preferred are
@@ -55,7 +56,7 @@ class Causes:
     def suspects(self, source: str, before: Any = "") -> list[Group]:
         """The groups that may have caused a difference without a digest in what a template prints. Those whose images it prints
         come before those of its chart, and proven ones come last. Among them, those are preferred whose tag stood there before, or
-        whose values the template reads, itself or in the named templates that it uses."""
+        whose values the template reads, in a condition, itself or in the named templates that it uses."""
         active = self._active()
         active = [group for group in active if _seen(group.paths(), source)] or active
         for some in ([g for g in active if not g.proven], active):
@@ -64,6 +65,7 @@ class Causes:
                 tagged = [g for g in found if _stands_in(split(g.image)[1], str(before))]
                 return (
                     tagged
+                    or [g for g in found if g.read_among(self._asks(source))]
                     or [g for g in found if g.read_among(self._reads_on_lines(source, ""))]
                     or [g for g in found if g.read_among(self._reads(source))]
                     or found

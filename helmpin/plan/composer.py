@@ -75,7 +75,14 @@ class Composer:
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
-        return Search(self._facts, self._value_index(), self._scan, cache(self._reads_on_lines), cache(self._reads))
+        return Search(
+            self._facts,
+            self._value_index(),
+            self._scan,
+            cache(self._reads_on_lines),
+            cache(self._reads),
+            cache(self._asks),
+        )
 
     def set_by(self, uses: Iterable[ImageUse]) -> dict[str, tuple[str, ...]]:
         """For each image whose digest is not known, by its uses: the value paths that appear to set it."""
@@ -237,6 +244,10 @@ class Composer:
         """The values that a template reads by their whole path, on the lines that have a word; on any line: ''."""
         lines = (line for path in self._paths(source) for line in self._spelled_out(path).splitlines())
         return {chain for line in lines if has_word(line, word) for chain in chains(line)}
+
+    def _asks(self, source: str) -> set[ValuePath]:
+        """The values that a template reads by their whole path in a condition, itself or in the named templates that it uses."""
+        return {chain for path in self._paths(source) for chain in self._hints.asks(path)}
 
     def _spelled_out(self, path: str) -> str:
         if path not in self._spelled:

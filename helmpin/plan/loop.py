@@ -38,7 +38,6 @@ from helmpin.plan.plan import Plan
 from helmpin.plan.record_filter import filter_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Search
-from helmpin.plan.second_look import SecondLook
 from helmpin.plan.template_hints import TemplateHints, hints_for
 from helmpin.policy import is_allowed
 from helmpin.release.record import Record
@@ -143,8 +142,6 @@ def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only:
         tried = _by_values(tried, OnlyNeeded(tried.attempt, search.pinned()), composer, noise, outcomes)
     if tried.found and tried.attempt.by_template and tried.attempt.strategies:
         tried = _by_values(tried, composer.one_for_all(tried.attempt), composer, noise, outcomes)
-    if tried.found and tried.attempt.by_template and search.lost:
-        tried = _by_values(tried, SecondLook(tried.attempt, search.lost), composer, noise, outcomes)
     if tried.found and tried.attempt.by_template:
         tried = _by_values(tried, composer.probe(tried.attempt, search.tried), composer, noise, outcomes)
     if values_only and tried.attempt.by_template:
@@ -209,7 +206,7 @@ def _searched(
 
 def _by_values(
     tried: _Tried,
-    search: OnlyNeeded | OneForAll | SecondLook | ValueProbe | ValuesSearch,
+    search: OnlyNeeded | OneForAll | ValueProbe | ValuesSearch,
     composer: Composer,
     noise: Noise,
     outcomes: Outcomes,

@@ -73,10 +73,11 @@ class Search:
         scan: Callable[[str], TemplateScan],
         reads_on_lines: Callable[[str, str], Collection[ValuePath]] = lambda *_: (),
         reads: Callable[[str], Collection[ValuePath]] = lambda _: (),
+        asks: Callable[[str], Collection[ValuePath]] = lambda _: (),
     ) -> None:
         """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
-        by their whole path, itself or in the named templates that it uses. reads_on_lines: those that it reads itself on lines with
-        a word (on any line: '')."""
+        by their whole path, itself or in the named templates that it uses; asks: those that it does in a condition.
+        reads_on_lines: those that it reads itself on lines with a word (on any line: '')."""
         facts, self._reads_on_lines, self._reads = list(facts), reads_on_lines, reads
         self._suspicions = Suspicions()
         self._unexplained: frozenset[Effect] = frozenset()
@@ -89,8 +90,6 @@ class Search:
         self._attempts = self._repairs = 0
         self.tried = Tried()
         """What it has tried and rejected."""
-        self.lost: list[tuple[Pinned, ...]] = []
-        """What values pinned until they were blamed together for a difference that shows no digest, each time."""
         self.result: Attempt | None = None
         """The successful attempt; None while there is none."""
         for fact in facts:
@@ -111,7 +110,7 @@ class Search:
         self._groups = list(groups.values())
         self._charts = {group.scope for group in self._groups}
         """The scopes of the charts that have images."""
-        self._causes = Causes(self._groups, self._active, self._suspicions, reads_on_lines, reads)
+        self._causes = Causes(self._groups, self._active, self._suspicions, reads_on_lines, reads, asks)
         by_image: dict[str, list[Group]] = defaultdict(list)
         for group in self._groups:
             by_image[group.image].append(group)
@@ -174,12 +173,11 @@ class Search:
 
     def pinned(self) -> list[Pinned]:
         """What values pin in the result."""
-        return list(map(self._pinned, self._active()))
-
-    def _pinned(self, group: Group) -> Pinned:
         done = self._by_template | self._failed.keys()
-        uses = tuple(use.key for use in group.uses if use.key not in done)
-        return Pinned(uses, group.digest, tuple(group.current()))
+        return [
+            Pinned(tuple(use.key for use in g.uses if use.key not in done), g.digest, tuple(g.current()))
+            for g in self._active()
+        ]
 
     def unsettled(self) -> Attempt:
         """The end of a search without a result: every remaining use has failed."""
@@ -250,8 +248,6 @@ class Search:
         had_values = self._active()
         left = self._leave_subcharts(result) if not restored else {}
         blames = self._blames(result, left, had_values)
-        if len(doubted := [self._pinned(b.group) for b in blames if b.doubtful and not b.certain]) > 1:
-            self.lost.append(tuple(doubted))
         for blame in blames:
             self._drop_blamed(blame, result, is_restored=blame.group in restored)
         return [

@@ -13,7 +13,7 @@ from helmpin.chart.setargs import ValuePath
 from helmpin.plan.spelled_out import spelled_out
 from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.plan.value_keys import last_key
-from helmpin.render.actions import COMMENT, TPL
+from helmpin.render.actions import COMMENT, TPL, actions
 from helmpin.render.nondeterminism import calling, defined, is_random, used
 from helmpin.render.repeatable import PREFIX, using_results, without_results
 from helmpin.render.shared_maps import changes_shared_map
@@ -32,6 +32,7 @@ _NO_REFERENCE = re.compile(
 _IS_PART = re.compile(r"(tag|repository|registry)$", re.IGNORECASE)
 _CUTS_DIGEST = re.compile(r"\b(?:split\w*|regex\w+|mustRegex\w+)\b[^}\n]*@")
 _IMAGE_KEY = re.compile(r"mage[\"']?:")
+_CONDITIONS = frozenset({"if", "else", "with"})
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
 """What templates get from helm besides values and subcharts (helm.sh/docs/chart_template_guide/builtin_objects)."""
 
@@ -126,15 +127,24 @@ class TemplateHints:
 
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
+        return {chain for text in self._texts_of(path) for part in (text, spelled_out(text)) for chain in chains(part)}
+
+    def asks(self, path: str) -> set[ValuePath]:
+        """Those of reads() that are read in a condition, which may print something else if they are set."""
+        spelled = (spelled_out(text) for text in self._texts_of(path))
+        conditions = (action.code for text in spelled for action in actions(text) if action.word in _CONDITIONS)
+        return {chain for code in conditions for chain in chains(code)}
+
+    def _texts_of(self, path: str) -> Iterator[str]:
+        """The text of a template file, and those of the named templates that it uses, without comments."""
         text = COMMENT.sub("", self.files.get(path, ""))
-        found: set[ValuePath] = {*chains(text), *chains(spelled_out(text))}
+        yield text
         seen, left = set[str](), set(used(text))
         while left:
             seen |= left
             bodies = [body for name in left for body in self._bodies.get(name, ())]
-            found.update(chain for body in bodies for chain in chains(body))
+            yield from bodies
             left = set().union(*map(used, bodies)) - seen
-        return found
 
     @cached_property
     def _bodies(self) -> dict[str, list[str]]:

@@ -297,17 +297,24 @@ def test_a_digest_beside_a_name_is_not_that_of_another_name() -> None:
     assert set(shown(found.next())) == {"b.image.tag"}
 
 
-def test_what_was_lost_together_is_known_afterwards() -> None:
-    """An effect without a digest, of which either may be the cause."""
+def test_an_effect_without_a_digest_is_first_that_of_what_a_condition_asks() -> None:
+    """Both values are read in the template."""
     uses = [use("t/web:1"), use("t/db:1", nth=1)]
-    found = search([facts(uses[0]), facts(uses[1], B)], {"web": {"image": "t/web:1"}, "db": {"image": "t/db:1"}})
+    values, asked = {"web": {"image": "t/web:1"}, "db": {"image": "t/db:1"}}, {("db", "image")}
+    every = {("web", "image"), *asked}
+    found = Search(
+        [facts(uses[0]), facts(uses[1], B)],
+        ValueIndex(values),
+        lambda _: TemplateScan([""]),
+        reads_on_lines=lambda _, word: set() if word else every,
+        reads=lambda _: every,
+        asks=lambda _: asked,
+    )
     attempt = found.next()
     assert attempt is not None
     pins = {uses[0]: f"t/web:1@{A}", uses[1]: f"t/db:1@{B}"}
     found.learn(attempt, compared(pins, {uses[0]: A, uses[1]: B}, [difference("changed")]))
-    [lost] = found.lost
-    assert [(each.uses, each.digest) for each in lost] == [((uses[0].key,), A), ((uses[1].key,), B)]
-    assert [dotted_key(each.candidates[0].settings[0].path) for each in lost] == ["web.image", "db.image"]
+    assert set(shown(found.next())) == {"web.image"}
 
 
 def test_an_effect_that_shows_a_digest_is_that_images() -> None:
