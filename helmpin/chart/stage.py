@@ -178,8 +178,8 @@ class Chart:
         for path, prefix in self._tree.values_files():
             yield path, prefix, self._text(path)
 
-    def repeated(self) -> dict[str, list[str]]:
-        """The subcharts that lie in charts/ more often than Chart.yaml lists them: their directories by their name."""
+    def repeated(self) -> list[tuple[str, list[str]]]:
+        """The subcharts that lie in charts/ more often than Chart.yaml lists them: see tree.py."""
         return self._tree.repeated()
 
     def source_to_paths(self, source: str) -> list[str]:

@@ -103,10 +103,10 @@ class Tree:
         present = {self._name(chart) for chart in self.subcharts()}
         return [name for name in (scalar(d.get("name")) for d in self._dependencies("")) if name not in present]
 
-    def repeated(self) -> dict[str, list[str]]:
-        """The directories of the subcharts of one chart that have one name, by this name, if its Chart.yaml does not list each of
-        their versions."""
-        return {name: charts for parent in self.charts() for name, charts in self._repeated(parent)}
+    def repeated(self) -> list[tuple[str, list[str]]]:
+        """The names that several subcharts of one chart have, with their directories, if its Chart.yaml does not list each of their
+        versions."""
+        return [found for parent in self.charts() for found in self._repeated(parent)]
 
     def _repeated(self, parent: str) -> Iterator[tuple[str, list[str]]]:
         found: dict[str, list[str]] = defaultdict(list)

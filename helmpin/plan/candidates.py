@@ -149,11 +149,12 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     """As `candidates`, whether or not --set can write them.
 
     Every anchor that matches exactly has its own list, because each may feed other uses of the image; so has, where none does,
-    every one without another tag. The first list goes on with what else may pin it: first the keys that the values have, empty ones
-    that templates read beside the name, those that they read in its map, and others beside the name; then maps without a name,
-    anchors that match less, and texts that need not be an image.
+    every one without another tag. The first list goes on with what else may pin it: first the keys that the values have, and empty
+    or missing ones that templates read for this image alone (_alone), then others that they read beside the name, maps without a
+    name, anchors that match less, and texts that need not be an image.
     """
-    every = list(anchors(sought.image, sought.values)) or list(_names_at_another_registry(sought))
+    every = list(anchors(sought.image, sought.values))
+    every = every or [anchor for anchor in _names_at_another_registry(sought) if _holds_tag(sought, anchor)]
     found = list(dict.fromkeys(in_scope(every, sought.scope)))
     if own := [anchor for anchor in found if _is_strong(anchor) and _holds_tag(sought, anchor)]:
         found = [*own, *islice((anchor for anchor in found if anchor not in own), MOST_OTHERS)]
@@ -174,16 +175,30 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     first, *others = likely
     mine = [each for each in by_anchor[first] if not each.by_tag_only]
     known = [each for each in mine if all(_has(sought.values, setting.path) for setting in each.settings)]
-    read = [each for each in mine if all(sought.scan.is_read(sought.chain(setting.path)) for setting in each.settings)]
-    # a tag that is set beside the name may be that of components which are off, too
-    unset = [each for each in beside if not any(lookup(sought.values.tree, s.path) for s in each.settings)]
+    alone = _alone(sought, mine, beside)
     # one of these may still feed what the others leave: another value may win over its tag
     less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
-    options = _distinct(
-        [*known, *unset, *read, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved]
-    )
+    options = _distinct([*known, *alone, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved])
     return [options, *(by_anchor[anchor] for anchor in others)]
+
+
+def _alone(sought: _Sought, mine: Iterable[Candidate], beside: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates at keys without a value that templates read beside the name or in its map: they reach less than a tag that is
+    set beside the name, which components that are off may share; unless more lines read them. mine: those in the name's map."""
+    beside = list(beside)
+    is_set = {each: any(lookup(sought.values.tree, s.path) for s in each.settings) for each in beside}
+    readers = [_readers(sought, each) for each in beside if is_set[each]]
+    fewest = min(filter(None, readers), default=0)
+    read = [each for each in mine if _readers(sought, each)]
+    unset = [each for each in beside if not is_set[each]]
+    return [each for each in (*unset, *read) if not fewest or _readers(sought, each) <= fewest]
+
+
+def _readers(sought: _Sought, candidate: Candidate) -> int:
+    """How many lines read the values of a candidate by their whole path; 0 if none reads one of them."""
+    counts = [sought.scan.readers(sought.chain(setting.path)) for setting in candidate.settings]
+    return max(counts) if all(counts) else 0
 
 
 def _distinct(options: Iterable[Candidate]) -> list[Candidate]:
@@ -241,11 +256,12 @@ def _is_strong(anchor: Anchor) -> bool:
 
 
 def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
-    """Whether the anchor's map holds exactly the image's tag."""
+    """Whether the anchor's map holds exactly the image's tag, and nothing that templates add to it."""
     beside = lookup(sought.values.tree, anchor.path[:-1])
     texts = {key: text_of(value) for key, value in beside.items()} if isinstance(beside, dict) else {}
-    if any(SUFFIX_KEY.search(key) and not sought.tag.endswith(text) for key, text in texts.items()):
-        return False  # what is printed has more than the tag
+    more = [key for key, text in texts.items() if SUFFIX_KEY.search(key) and not sought.tag.endswith(text)]
+    if any(sought.scan.is_beside_tag(sought.chain((*anchor.path[:-1], key))) for key in more):
+        return False
     return (anchor.whole and bool(sought.tag)) or sought.tag in texts.values()
 
 

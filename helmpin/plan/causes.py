@@ -38,20 +38,17 @@ class Causes:
         those that values pin, since a value may reach more than its image; then those that others' images appear with; then those
         whose own image appears with the digest; then those whose values the template can see, and reads; then those that are not
         proven."""
-        after = readable(difference.after)
-        shown = [g for g in self._groups if _shows(after, g.digest)]
-        active = self._active()
-        shown = [g for g in shown if g in active] or shown
+        after, source, active = readable(difference.after), difference.leaf[0], self._active()
+        shown = _preferred([g for g in self._groups if _shows(after, g.digest)], lambda g: g in active)
         others = without_references(after, shown)
-        shown = [g for g in shown if _shows(others, g.digest)] or shown
+        shown = _preferred(shown, lambda g: _shows(others, g.digest))
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
         explained = {g.digest for g in named}
         strangers = [g for g in shown if split(g.image)[0] not in after and g.digest not in explained]
         likely = (strangers if named else []) or named or shown
-        source = difference.leaf[0]
-        likely = [g for g in likely if _seen(g.paths(), source)] or likely
-        likely = [g for g in likely if g.read_among(self._reads(source))] or likely
-        return [g for g in likely if not g.proven] or likely
+        likely = _preferred(likely, lambda g: _seen(g.paths(), source))
+        likely = _preferred(likely, lambda g: g.read_among(self._reads(source)))
+        return _preferred(likely, lambda g: not g.proven)
 
     def suspects(self, source: str, before: Any = "") -> list[Group]:
         """The groups that may have caused a difference without a digest in what a template prints. Those whose images it prints
@@ -109,6 +106,11 @@ class Causes:
             if found := {setting.path for setting in group.settings() if setting.value in text}:
                 return found
         return set()
+
+
+def _preferred(groups: list[Group], is_better: Callable[[Group], object]) -> list[Group]:
+    """Those of some groups that are better, or all if none is."""
+    return [group for group in groups if is_better(group)] or groups
 
 
 def _shows(text: str, digest: str) -> bool:

@@ -74,7 +74,7 @@ def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Col
 
 def _way_out(chart: Chart) -> str:
     """What to do about images that change from render to render."""
-    if twice := "; ".join(", ".join(charts) for charts in chart.repeated().values()):
+    if twice := "; ".join(", ".join(charts) for _, charts in chart.repeated()):
         return f"these subcharts have one name, and Helm takes now one, now another: keep one of {twice}"
     return "have the template choose them by a value, or sort what it lists with keys or values (sortAlpha)"
 

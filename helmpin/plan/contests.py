@@ -1,7 +1,7 @@
 """Value paths that several images want to set: no value can carry two digests.
 
-If two images want the same path, the one that is named beside it gets it; if both are, the one whose templates read it; if both do,
-the one whose name or most of whose name is there; if that does not decide, neither gets it.
+If two images want the same path, the one that is named beside it gets it; if both are, or neither is, the one whose templates read
+it; if both do, the one whose name or most of whose name is there; if that does not decide, neither gets it.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _contest(
         return Contest(proven)
     reading = {
         value
-        for value in (groups if not named else named if len(named) > 1 else ())
+        for value in named or groups
         for group in groups[value]
         if any(group.is_read(path, reads(use.source)) for use in group.uses)
     }
     if not named:
         return Contest(reading)
-    left = reading or named.keys()
+    left = (reading if len(named) > 1 else set()) or named.keys()
     left = {v for v in left if _is_whole(named[v]) or not all(map(_is_named_as_a_whole, groups[v]))} or left
     best = {value for value in left if named[value] == min(named[each] for each in left)}
     return Contest(best, is_anothers=len(named) > 1 and len(best) == 1)

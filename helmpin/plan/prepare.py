@@ -130,7 +130,7 @@ def prepare(
 
 def _say_repeated(staged: Chart) -> None:
     """Report subcharts that lie in charts/ more than once."""
-    for name, charts in staged.repeated().items():
+    for name, charts in staged.repeated():
         output.say(
             f"Subchart {name} is there more than once: {', '.join(charts)}. Helm may take another one in the next run: "
             "remove the copies that Chart.yaml does not list."

@@ -260,7 +260,8 @@ class Search:
         self, result: Comparison, left: Collection[tuple[str, ...]], had_values: Collection[Group]
     ) -> list[_Blame]:
         """The groups that may have caused differences. A difference that template pins have caused fails these uses. left: the
-        subcharts whose values were left already. had_values: the groups that values pinned in this render."""
+        subcharts whose values were left already. had_values: the groups that values pinned in this render, some of
+        which have just left them."""
         blames: dict[Group, _Blame] = {}
         active = self._active()
         carrying = [(difference, self._causes.carriers(difference)) for difference in result.collateral]

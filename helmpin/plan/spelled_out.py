@@ -64,6 +64,7 @@ def spelled_out(text: str) -> str:
     """The template, with the whole path for each value that its actions read in another way. What is not understood stays."""
     if not any(pattern.search(text) for pattern in _MAY_NAME):
         return text
+    text = text.replace(".Values.AsMap", ".Values")  # the same map, in the form that `dig` wants (pkg/chart/common)
     pieces, kept = [], 0
     inner: list[_Scope] = []
     """The scopes to return to at each `end`."""

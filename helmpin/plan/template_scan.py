@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
 from helmpin.plan.spelled_out import EACH, KEY, spelled_out
-from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, last_key
+from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, TAG_KEY, last_key
 from helmpin.render.actions import actions
 
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
@@ -148,9 +148,14 @@ class TemplateScan:
         ends = [path[-n:] for n in range(2, len(path) + 1)]
         return set().union(*(self._keys_of_maps.get(each, ()) for end in ends for each in _with_each(end)))
 
-    def is_read(self, chain: ValuePath) -> bool:
-        """Whether a line reads this value by its whole path, or by that of each element of a map around it."""
-        return any(each in self._lines.read for each in _with_each(chain))
+    def readers(self, chain: ValuePath) -> int:
+        """How many lines read this value by its whole path, or by that of each element of a map around it."""
+        return sum(len(self._lines.having([each])) for each in _with_each(chain))
+
+    def is_beside_tag(self, chain: ValuePath) -> bool:
+        """Whether a line reads a tag beside this value, or no line reads it by its whole path."""
+        lines = self._lines.having([chain])
+        return not lines or any(TAG_KEY.search(last_key(each)) for line in lines for each in chains(line))
 
     @cached_property
     def _keys_of_maps(self) -> dict[ValuePath, set[str]]:
@@ -166,7 +171,7 @@ class TemplateScan:
         """What is read of each name that may be an argument of a helper: the keys."""
         known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
         others = {name: keys for name, keys in self._after.items() if name not in known}
-        # a variable may have the name of a value; so may an argument that is an image, unless it is seen to be one
+        # `image` is mostly the key of a value, also as a variable, unless `dict` is seen to make it an argument
         return [
             keys
             for name, keys in {**self._variables, **others}.items()
@@ -240,6 +245,7 @@ def _replaced(line: str, read: str) -> str:
 def chains(text: str) -> Iterator[ValuePath]:
     """The values that a template reads by their whole path, perhaps with parentheses, which a map may lack:
     `((.Values.image).tag)`."""
+    text = text.replace(".Values.AsMap", ".Values")
     while ")." in text and (without := _IN_PARENTHESES.sub(r"\1", text)) != text:
         text = without
     return map(_parts, _CHAIN.findall(text))

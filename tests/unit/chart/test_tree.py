@@ -135,11 +135,19 @@ def test_subcharts_that_are_there_more_often_than_listed() -> None:
     """Two versions of one chart may both be meant, each for an entry of its own."""
     folder = {"charts/sub/Chart.yaml": "name: sub\n"}
     twice = tree(chart("top", **folder), packed("sub"), packed("other"))
-    assert twice.repeated() == {"sub": ["charts/sub", "charts/sub-1.0.0.tgz"]}
+    assert twice.repeated() == [("sub", ["charts/sub", "charts/sub-1.0.0.tgz"])]
     once = "dependencies: [{name: sub, version: '*'}]\n"
-    assert tree(chart("top", more=once, **folder), packed("sub")).repeated().keys() == {"sub"}
-    assert tree(chart("top", more=TWO % ("1.0.0", "2.0.0"), **folder), packed("sub")).repeated() == {}
-    assert tree(chart("top", more=once, **folder), packed("other")).repeated() == {}
+    assert tree(chart("top", more=once, **folder), packed("sub")).repeated()[0][0] == "sub"
+    assert tree(chart("top", more=TWO % ("1.0.0", "2.0.0"), **folder), packed("sub")).repeated() == []
+    assert tree(chart("top", more=once, **folder), packed("other")).repeated() == []
+    inner = {f"charts/{parent}/charts/{name}/Chart.yaml": "name: sub\n" for parent in "ab" for name in ("one", "two")}
+    nested = tree(chart("top", **inner, **{f"charts/{parent}/Chart.yaml": f"name: {parent}\n" for parent in "ab"}))
+    assert nested.repeated() == [
+        ("sub", [f"charts/{parent}/charts/{name}" for name in ("one", "two")]) for parent in "ab"
+    ]
+    old = {"charts/old/Chart.yaml": "name: sub\nversion: 0.9.0\n"}
+    exact = "dependencies: [{name: sub, version: 1.0.0}]\n"
+    assert tree(chart("top", more=exact, **old), packed("sub")).repeated() == [], "the listed version wins"
 
 
 def test_what_only_looks_like_a_template() -> None:

@@ -592,6 +592,40 @@ def test_a_whole_reference_at_another_registry_is_the_last_resort_in_its_chart()
     assert beside[0] == {"image.tag": f"1@{DIGEST}"} and beside[-1] == pinned["near"]
 
 
+OWN_OR_SHARED = "{{ .Values.web.repository }}:{{ .Values.web.tag | default .Values.shared }}\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "first_at"),
+    [
+        ("", "web.tag"),
+        ("t/other:{{ .Values.shared }}\n", "web.tag"),
+        ("t/other:{{ .Values.web.tag | default 2 }}\n", "shared"),
+        ("t/other:{{ .Values.web.tag | default .Values.shared }}\n", "web.tag"),
+    ],
+)
+def test_the_tag_that_fewer_lines_read_comes_first(more: str, first_at: str) -> None:
+    """The other one may be that of components that are off. The own one is not declared."""
+    values = {"web": {"repository": "t/web"}, "shared": "1"}
+    assert first("t/web:1", values, OWN_OR_SHARED + more) == [{first_at: f"1@{DIGEST}"}]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_its"),
+    [("{{ .Values.a.tag }}{{ .Values.a.flavor }}", False), ("l: {{ .Values.a.flavor }}", True), ("", False)],
+)
+def test_a_map_with_a_variant_is_another_images_where_it_is_beside_the_tag(line: str, is_its: bool) -> None:
+    images = {"a": {"image": "t/web", "tag": "1", "flavor": "x"}, "b": {"image": "t/web", "tag": "1"}}
+    assert ({"a.tag": f"1@{DIGEST}"} in first("t/web:1", images, line)) is is_its
+
+
+@pytest.mark.parametrize("tag", ["1", "", "2"])
+def test_a_name_at_another_registry_counts_with_the_tag_beside_it(tag: str) -> None:
+    values = {"web": {"repo": "s.io/t/web", "tag": tag}}
+    found = ranked("r.io/t/web:1", values)
+    assert ([{"web.tag": f"1@{DIGEST}"}] in found) is (tag == "1")
+
+
 def test_a_component_named_like_the_image_may_have_the_tag_that_is_read_of_each() -> None:
     values = {"services": {"web": {"port": 1}, "api": {"port": 2}}, "tag": "1"}
     line = "{{ range $name, $each := .Values.services }}image: t/{{ $name }}:{{ $each.tag | default $.Values.tag }}{{ end }}"

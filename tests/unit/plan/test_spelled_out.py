@@ -104,6 +104,8 @@ ACTIONS = [
         ('{{ index .Values.list 0 "image" }}', '{{ index .Values.list 0 "image" }}'),
         ('{{ index .Values "image" $key }}', '{{ index .Values "image" $key }}'),
         ('{{ target .Values.c "a" }}', '{{ target .Values.c "a" }}'),
+        ('{{ (dig "a" dict .Values.AsMap).tag }}', "{{ .Values.a.tag }}"),
+        ('{{ dig "a" "tag" "1" $.Values.AsMap }}', '{{ $.Values.a.tag | default "1" }}'),
         ('{{ with .Values.a }}{{ print .b "c" }}{{ end }}', '{{ with .Values.a }}{{ print .Values.a.b "c" }}{{ end }}'),
         (
             "{{ with .Values.a }}{{ with .b }}{{ end }}{{ else }}{{ .c }}{{ end }}",
