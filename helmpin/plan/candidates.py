@@ -16,7 +16,7 @@ from helmpin.image.reference import pinned_form, split
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.spelled_out import EACH
 from helmpin.plan.template_scan import TemplateScan
-from helmpin.plan.value_index import ValueIndex, is_seen, is_template
+from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template
 from helmpin.plan.value_keys import (
     DIGEST_KEY,
     IMAGE_KEY,
@@ -184,8 +184,8 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
 
 
 def _alone(sought: _Sought, mine: Iterable[Candidate], beside: Iterable[Candidate]) -> list[Candidate]:
-    """The candidates at keys without a value that templates read beside the name or in its map: they reach less than a tag that is
-    set beside the name, which components that are off may share; unless more lines read them. mine: those in the name's map."""
+    """The candidates at keys without a value that templates read beside the name or in its map, unless more lines read them than a
+    tag that is set beside the name: components that are off may share it. mine: the candidates in the name's map."""
     beside = list(beside)
     is_set = {each: any(lookup(sought.values.tree, s.path) for s in each.settings) for each in beside}
     readers = [_readers(sought, each) for each in beside if is_set[each]]
@@ -197,7 +197,8 @@ def _alone(sought: _Sought, mine: Iterable[Candidate], beside: Iterable[Candidat
 
 def _readers(sought: _Sought, candidate: Candidate) -> int:
     """How many lines read the values of a candidate by their whole path; 0 if none reads one of them."""
-    counts = [sought.scan.readers(sought.chain(setting.path)) for setting in candidate.settings]
+    chains = [inside(setting.path, sought.scope) for setting in candidate.settings]
+    counts = [sought.scan.readers(chain) if chain else 0 for chain in chains]
     return max(counts) if all(counts) else 0
 
 

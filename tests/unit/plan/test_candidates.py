@@ -608,6 +608,10 @@ def test_the_tag_that_fewer_lines_read_comes_first(more: str, first_at: str) -> 
     """The other one may be that of components that are off. The own one is not declared."""
     values = {"web": {"repository": "t/web"}, "shared": "1"}
     assert first("t/web:1", values, OWN_OR_SHARED + more) == [{first_at: f"1@{DIGEST}"}]
+    of_subchart = {"sub": {"web": values["web"]}, "global": {"shared": "1"}}
+    text = (OWN_OR_SHARED + more).replace(".Values.shared", ".Values.global.shared")
+    at = {"web.tag": "sub.web.tag", "shared": "global.shared"}[first_at]
+    assert first("t/web:1", of_subchart, text, scope=("sub",)) == [{at: f"1@{DIGEST}"}]
 
 
 @pytest.mark.parametrize(
