@@ -102,10 +102,9 @@ class Causes:
     def _shown(self, group: Group, difference: Difference) -> set[ValuePath]:
         """The paths of a group whose value shows in a difference: elsewhere than in references, which may follow, or else there."""
         after = readable(difference.after)
-        for text in (without_references(after, self._active()), after):
-            if found := {setting.path for setting in group.settings() if setting.value in text}:
-                return found
-        return set()
+        shown = [setting for setting in group.settings() if setting.value in after]
+        others = without_references(after, self._active()) if shown else ""
+        return {setting.path for setting in shown if setting.value in others} or {setting.path for setting in shown}
 
 
 def _preferred(groups: list[Group], is_better: Callable[[Group], object]) -> list[Group]:

@@ -69,7 +69,6 @@ class Composer:
         self._values = rendered.origin.values or {}
         self.varying = Varying(rendered, base, compared, self._paths, self._hints.unfixed)
         self._places = Places(rendered.origin.documents, origins, wanted, fixed, self.varying)
-        self._spelled: dict[str, str] = {}
         self.renders = 0
         """How many renders it has made."""
 
@@ -242,17 +241,13 @@ class Composer:
 
     def _reads_on_lines(self, source: str, word: str) -> set[ValuePath]:
         """The values that a template reads by their whole path, on the lines that have a word; on any line: ''."""
-        lines = (line for path in self._paths(source) for line in self._spelled_out(path).splitlines())
+        spelled = (spelled_out(self._templates.get(path, "")) for path in self._paths(source))
+        lines = (line for text in spelled for line in text.splitlines())
         return {chain for line in lines if has_word(line, word) for chain in chains(line)}
 
     def _asks(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path in a condition, itself or in the named templates that it uses."""
         return {chain for path in self._paths(source) for chain in self._hints.asks(path)}
-
-    def _spelled_out(self, path: str) -> str:
-        if path not in self._spelled:
-            self._spelled[path] = spelled_out(self._templates.get(path, ""))
-        return self._spelled[path]
 
     def _folder(self, source: str) -> str:
         """The folder of the chart of `source`."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from helmpin.named_tuple import NamedTuple
@@ -60,8 +61,10 @@ class _Scope(NamedTuple):
 _TOP = _Scope("", MappingProxyType({}))
 
 
+@lru_cache(maxsize=4096)
 def spelled_out(text: str) -> str:
-    """The template, with the whole path for each value that its actions read in another way. What is not understood stays."""
+    """The template, with the whole path for each value that its actions read in another way. What is not understood stays. Cached,
+    because many templates use the same named ones."""
     if not any(pattern.search(text) for pattern in _MAY_NAME):
         return text
     text = text.replace(".Values.AsMap", ".Values")  # the same map, in the form that `dig` wants (pkg/chart/common)
