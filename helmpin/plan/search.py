@@ -273,9 +273,10 @@ class Search:
             if not carriers and is_explained and _is_hash(difference):  # perhaps only of what the others change
                 continue
             for group in by_values or ([] if carriers else self._causes.suspects_of(difference)):
-                blame = blames.setdefault(
-                    group, _Blame(group=group, why=str(difference), paths=set(), certain=set(), doubtful=set())
-                )
+                if group not in blames:
+                    why = str(difference)
+                    blames[group] = _Blame(group=group, why=why, paths=set(), certain=set(), doubtful=set())
+                blame = blames[group]
                 blame.paths.update(self._causes.guilty(group, difference))
                 (blame.certain if carriers else blame.doubtful).add(_effect(difference))
             if carriers and not any(group in had_values for group in carriers):
