@@ -169,7 +169,8 @@ def warm_up(settings: RegistrySettings) -> None:
     def load() -> None:
         with suppress(Exception):  # raised again by the first request
             importlib.import_module("helmpin.registry.session")
-            importlib.import_module("helmpin.registry.transport").tls_context(settings)
+            if settings.may_need_tls:
+                importlib.import_module("helmpin.registry.transport").tls_context(settings)
 
     # not a daemon: importing C extensions while the interpreter shuts down can crash it
     threading.Thread(target=load, name="registry-import").start()

@@ -78,6 +78,12 @@ class RegistrySettings(NamedTuple):
     """For messages: (path of a certificate file, the flag, variable or settings key that names it)."""
 
     @property
+    def may_need_tls(self) -> bool:
+        """Whether a registry may be asked over TLS: not if mirrors with plain HTTP stand for all of them."""
+        urls = [url for _, url in self.mirrors]
+        return not (any(host == "*" for host, _ in self.mirrors) and all(url.startswith("http://") for url in urls))
+
+    @property
     def certificates(self) -> tuple[str | None, str | None, str | None]:
         """(ca_file, client_cert, client_key)."""
         return self.ca_file, self.client_cert, self.client_key

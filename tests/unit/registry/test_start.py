@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from helmpin.registry.types import RegistrySettings
 from tests.support.uncounted import UNCOUNTED
 
 
@@ -62,3 +63,20 @@ def test_what_fails_in_the_background_is_raised_by_the_first_request() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.count("Traceback") == 1
     assert "Exception in thread" not in done.stderr and "urllib3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("mirrors", "needed"),
+    [
+        ((), True),
+        ((("*", "http://a:5000"),), False),
+        ((("*", "https://a:5000"),), True),
+        ((("*", "http://a:5000"), ("*", "origin")), True),
+        ((("docker.io", "http://a:5000"),), True),
+        ((("docker.io", "b"), ("*", "http://a:5000")), True),
+    ],
+)
+def test_certificates_are_loaded_ahead_if_they_may_be_needed(
+    mirrors: tuple[tuple[str, str], ...], needed: bool
+) -> None:
+    assert RegistrySettings(mirrors=mirrors).may_need_tls is needed
