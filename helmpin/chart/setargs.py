@@ -102,7 +102,7 @@ def _pieces(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def reaches(path: ValuePath) -> bool:
     """Whether `arguments` can set it: the first key can be written. (helm drops `--set =x` without a word.)"""
-    return writable(path, {}) > 0
+    return bool(path) and isinstance(path[0], str) and _is_key(path[0])
 
 
 def writable(path: ValuePath, given: Mapping[str, Any]) -> int:
@@ -112,9 +112,14 @@ def writable(path: ValuePath, given: Mapping[str, Any]) -> int:
             items = lookup(given, path[:i])
             if not (isinstance(items, list) and part < len(items) and part <= MAX_INDEX):
                 return i
-        elif not part or "\0" in part:
+        elif not _is_key(part):
             return i
     return min(len(path), MAX_LEVELS)
+
+
+def _is_key(part: str) -> bool:
+    """Whether a key can be written: not an empty one, nor one with a null byte."""
+    return bool(part) and "\0" not in part
 
 
 def as_tree(settings: Iterable[tuple[ValuePath, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
