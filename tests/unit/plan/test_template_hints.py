@@ -136,3 +136,19 @@ def test_helpers_are_read_though_they_do_not_mention_images() -> None:
     hints = TemplateHints({"templates/_h.tpl": helper, "templates/a.yaml": manifest})
     assert hints.scan("").beside([("web", "repo")])[0] == [("web", "repo"), ("web", "rel")]
     assert hints.scan("").after(()) == [] and "far" not in hints.scan("").after(("Values",))
+
+
+def test_what_a_template_reads_and_what_of_it_in_a_condition() -> None:
+    """By whatever way, itself or in the named templates that it uses."""
+    files = {
+        "templates/_h.tpl": '{{ define "image" }}{{ if .Values.b.tag }}{{ .Values.b.name }}{{ end }}{{ end }}',
+        "templates/a.yaml": """\
+image: {{ include "image" . }}
+{{- with .Values.c }}{{ .tag }}{{ else if eq (index $.Values "my-d" "tag") "1" }}{{ end }}
+{{ get .Values.e "tag" }}{{/* if .Values.f */}}
+""",
+    }
+    hints = TemplateHints(files)
+    assert hints.asks("templates/a.yaml") == {("b", "tag"), ("c",), ("my-d", "tag")}
+    read = {("b", "name"), ("c", "tag"), ("e",), ("e", "tag")}
+    assert hints.reads("templates/a.yaml") == {*hints.asks("templates/a.yaml"), *read}
