@@ -655,6 +655,18 @@ def test_the_image_whose_name_stands_beside_a_tag_gets_it() -> None:
     assert "another image needs the same value" in attempt.notes[other.key][0]
 
 
+@pytest.mark.parametrize("reader", ["web", "db", ""])
+def test_a_tag_that_names_neither_is_that_of_the_image_whose_template_reads_it(reader: str) -> None:
+    uses = {name: use(f"t/{name}:1", source=f"app/templates/{name}.yaml") for name in ("web", "db")}
+    found = Search(
+        [facts(uses["web"]), facts(uses["db"], B)],
+        ValueIndex({"tag": "1"}),
+        lambda _: TemplateScan([""]),
+        reads=lambda source: {("tag",)} if source == f"app/templates/{reader}.yaml" else set(),
+    )
+    assert shown(found.next()) == ({"tag": f"1@{ {'web': A, 'db': B}[reader] }"} if reader else {})
+
+
 def test_a_tag_that_names_neither_is_neithers() -> None:
     other = use("t/other:1", nth=1)
     attempt = search([facts(WEB), facts(other, B)], {"version": {"tag": "1"}}).next()
