@@ -287,6 +287,23 @@ def test_a_digest_under_two_names_is_that_of_the_values_that_the_template_reads(
     assert set(shown(found.next())) == ({"a.image.tag"} if reads else set())
 
 
+def test_a_digest_in_a_subchart_is_that_of_values_that_it_can_see() -> None:
+    """The chart above has the same digest under another name, in a value of its own."""
+    inner, outer = use("r.io/t/app:1", source="app/charts/db/templates/a.yaml"), use("s.io/t/app:1")
+    values = {
+        "db": {"image": {"repository": "r.io/t/app", "tag": "1"}},
+        "web": {"repository": "s.io/t/app", "tag": "1"},
+    }
+    found = search([facts(inner), facts(outer)], values)
+    attempt = found.next()
+    assert set(shown(attempt)) == {"db.image.tag", "web.tag"} and attempt is not None
+    effect = difference(f"1@{A}", source="app/charts/db/templates/b.yaml")
+    found.learn(
+        attempt, compared({inner: f"{inner.image}@{A}", outer: f"{outer.image}@{A}"}, {inner: A, outer: A}, [effect])
+    )
+    assert set(shown(found.next())) == {"web.tag"}
+
+
 def test_a_digest_beside_a_name_is_not_that_of_another_name() -> None:
     """The whole reference stands there, in another form."""
     found, (one, two) = two_names(reads=False)
