@@ -137,17 +137,17 @@ SHOWS = {
 """How a random text shows that its form depends on a tag."""
 
 
+def chart_with(secret: str, helper: str, tmp_path: Path) -> Path:
+    """The chart of a pod and `secret`, which can include what `helper` defines."""
+    files = {"templates/pod.yaml": POD, "templates/secret.yaml": secret, "templates/_h.tpl": helper}
+    return written(tmp_path / "chart", {**files, "values.yaml": VALUES})
+
+
 @pytest.mark.parametrize("text", SHOWS.values(), ids=SHOWS)
 def test_a_value_that_shows_in_a_random_text_is_not_set(text: str, promise: Promise, tmp_path: Path) -> None:
     secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: web}}\nstringData: {{a: '{text}'}}\n"
     helper = '{{ define "id" }}{{ randAlpha 8 }}{{ end }}'
-    files = {
-        "templates/pod.yaml": POD,
-        "templates/secret.yaml": secret,
-        "templates/_h.tpl": helper,
-        "values.yaml": VALUES,
-    }
-    chart = written(tmp_path / "chart", files)
+    chart = chart_with(secret, helper, tmp_path)
     assert [image["via"] for image in promise.plan(chart)["images"]] == ["template"]
     found = promise.holds(chart, again=True)
     assert found and found.images == ["example.com/team/web:1.2"]
@@ -156,8 +156,7 @@ def test_a_value_that_shows_in_a_random_text_is_not_set(text: str, promise: Prom
 def test_what_is_only_random_is_no_reason_against_a_value(promise: Promise, tmp_path: Path) -> None:
     """What is printed is random still."""
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\nstringData: {a: {{ randAlphaNum 40 }}}\n"
-    files = {"templates/pod.yaml": POD, "templates/secret.yaml": secret, "values.yaml": VALUES}
-    chart = written(tmp_path / "chart", files)
+    chart = chart_with(secret, "", tmp_path)
     plan = promise.plan(chart)
     assert ([image["via"] for image in plan["images"]], plan["renders"]) == (["values"], 2)
     printed = [promise.pin("template", "rel", chart).stdout for _ in range(2)]
@@ -364,13 +363,7 @@ data:
 """
     helper = '{{ define "signed" }}{{ $made := genSignedCert (index . 0) nil nil 3 (index . 1) }}'
     helper += "{{ index . 0 }}.pem: {{ $made.Cert | b64enc }}{{ end }}"
-    files = {
-        "templates/pod.yaml": POD,
-        "templates/secret.yaml": secret,
-        "templates/_h.tpl": helper,
-        "values.yaml": VALUES,
-    }
-    chart = written(tmp_path / "chart", files)
+    chart = chart_with(secret, helper, tmp_path)
     found = promise.holds(chart, again=True)
     assert found and found.images == ["example.com/team/web:1.2"]
 
