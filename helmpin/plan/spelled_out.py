@@ -42,6 +42,8 @@ _VALUE = re.compile(
     rf"\s*\(*\s*(?:({_PATH})\s*\)*(?:\s*\|\s*default\s+{_EMPTY})?|default\s+{_EMPTY}\s+({_PATH}))\s*\)*\s*"
 )
 """A pipeline that gives one value, or an empty one in its place."""
+_MERGED = re.compile(r"\s*\(*\s*(?:must)?(?:[mM]erge(Overwrite)?|[dD]eepCopy)\b.*\.Values\b")
+"""A pipeline that gives a copy of a map, perhaps with others merged into it."""
 _ASSIGNS = re.compile(r"\s*(?:(?:with|if)\s+)?(\$\w+)\s*:?=(.*)", re.DOTALL)
 _BLOCK = re.compile(r'\s*block\s+(?:"[^"]*"|`[^`]*`)(.*)', re.DOTALL)
 _FIELD = re.compile(r"(?<![\w.)$\]])\.(?=[A-Za-z_])(?!Values\b)")
@@ -118,9 +120,15 @@ def _within(code: str, outer: _Scope) -> _Scope:
 
 
 def _value(pipeline: str) -> str:
-    """The path of the value that a pipeline gives; '' for anything else."""
-    found = _VALUE.fullmatch(" ".join(pipeline.split()))  # one space at a time: it is not backtracked over
-    return (found[1] or found[2]).removeprefix("$") if found else ""
+    """The path of the value that a pipeline gives; '' for anything else. Of maps that are merged, it is that of the one that wins
+    (sprig, dict.go)."""
+    pipeline = " ".join(pipeline.split())  # one space at a time: it is not backtracked over
+    if found := _VALUE.fullmatch(pipeline):
+        return (found[1] or found[2]).removeprefix("$")
+    if merged := _MERGED.match(pipeline):
+        paths: list[str] = re.findall(_PATH, pipeline)
+        return paths[-1 if merged[1] else 0].removeprefix("$")
+    return ""
 
 
 def _read(code: str, scope: _Scope) -> str:
