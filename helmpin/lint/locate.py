@@ -16,7 +16,7 @@ from helmpin.lint.finding import Location, inside
 from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copies
 from helmpin.lint.values_files import ValuesFile
 from helmpin.plan import render_failure
-from helmpin.plan.candidates import anchors, holding, in_scope
+from helmpin.plan.anchors import anchors, holding, in_scope
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.render.actions import actions

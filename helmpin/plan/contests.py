@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.candidates import Candidate, Misfit
+from helmpin.plan.candidate import Candidate, Misfit
 from helmpin.plan.group import Group
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from helmpin.chart.setargs import Setting, ValuePath
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse
-from helmpin.plan.candidates import Candidate
+from helmpin.plan.candidate import Candidate
 
 
 class Group:

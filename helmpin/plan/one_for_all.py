@@ -10,7 +10,8 @@ from itertools import islice
 from helmpin.chart.setargs import Setting
 from helmpin.image.uses import UseKey
 from helmpin.plan.attempt import Attempt, Facts
-from helmpin.plan.candidates import Candidate, candidates
+from helmpin.plan.candidate import Candidate
+from helmpin.plan.candidates import candidates
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.render.diff import Comparison

@@ -10,7 +10,7 @@ from helmpin.chart.setargs import Setting
 from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt
-from helmpin.plan.candidates import Candidate
+from helmpin.plan.candidate import Candidate
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import readable
 

@@ -28,7 +28,8 @@ from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import Attempt, Facts
-from helmpin.plan.candidates import NULLED, Candidate, candidates, nulled
+from helmpin.plan.candidate import Candidate
+from helmpin.plan.candidates import NULLED, candidates, nulled
 from helmpin.plan.causes import Causes, without_references
 from helmpin.plan.contests import contests, in_anothers_map, losing
 from helmpin.plan.group import Group

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.candidates import Candidate
+from helmpin.plan.candidate import Candidate
 from helmpin.plan.group import Group
 from helmpin.render.differences import Leaf
 

@@ -24,8 +24,9 @@ from helmpin.image.reference import pinned_form, split
 from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
+from helmpin.plan.anchors import anchors, in_scope
 from helmpin.plan.attempt import NOTHING, Attempt, Facts
-from helmpin.plan.candidates import anchors, in_scope, is_place
+from helmpin.plan.read_beside import is_place
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template, scope_of
 from helmpin.plan.value_keys import DIGEST_KEY, REPOSITORY_KEY, SUFFIX_KEY, TAG_KEY, TAGS_KEY, last_key, stem

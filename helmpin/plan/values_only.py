@@ -14,7 +14,8 @@ from helmpin.chart.setargs import Setting
 from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt, Facts
-from helmpin.plan.candidates import Candidate, by_any_key, candidates
+from helmpin.plan.candidate import Candidate
+from helmpin.plan.candidates import by_any_key, candidates
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.render.diff import Comparison

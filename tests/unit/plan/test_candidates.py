@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, dotted_key, lookup, reaches
-from helmpin.plan.candidates import Anchor, anchors, by_any_key, candidates, holding, in_scope, nulled
+from helmpin.plan.anchors import Anchor, anchors, holding, in_scope
+from helmpin.plan.candidates import by_any_key, candidates, nulled
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.shapes import text_of

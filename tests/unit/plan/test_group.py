@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.chart.setargs import Setting
-from helmpin.plan.candidates import Candidate
+from helmpin.plan.candidate import Candidate
 from helmpin.plan.group import Group
 from tests.support.renders import digest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from helmpin.chart.setargs import Setting
 from helmpin.plan.attempt import Attempt
-from helmpin.plan.candidates import Candidate
+from helmpin.plan.candidate import Candidate
 from helmpin.plan.only_needed import OnlyNeeded, Pinned
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference

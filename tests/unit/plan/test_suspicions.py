@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helmpin.chart.setargs import Setting, ValuePath
-from helmpin.plan.candidates import Candidate
+from helmpin.plan.candidate import Candidate
 from helmpin.plan.group import Group
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
 from helmpin.render.differences import Leaf
