@@ -26,7 +26,7 @@ def read_source(helm: Helm, source: str, where: str = "") -> bytes:
             _, is_ours, why = error.why.partition("failed parsing --set-file data: ")
             if not is_ours:
                 raise
-            hint = "check the address, the network and the proxy"
+            hint = "check the name, or the address, the network and the proxy"
             raise HelmFailed("values cannot be read", where=where or source, why=why, hint=hint) from None
     if not shown:
         why, hint = "helm printed no content", "check the source"

@@ -39,6 +39,8 @@ def reuses_values(flags: Sequence[Given], given: Mapping[str, Any]) -> bool:
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 """The start of a source that helm may pass to a getter (pkg/cli/values, readFile): a URL, or one for a plugin."""
+_MAY_BE_REFUSED = re.compile(r"%|[\x01-\x1f\x7f]|^[^A-Za-z/?#][^/?#]*:")
+"""In a source that helm may refuse even if there is such a file, since it takes it for a bad URL (net/url, Parse)."""
 
 
 _FIELD = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
@@ -117,7 +119,8 @@ class _Reader:
         if source.strip() == "-":
             return sys.stdin.buffer.read()
         # Path.exists() has errors for a name that is too long, as a getter's may be
-        if _SCHEME.match(source) and not os.path.exists(source):  # noqa: PTH110
+        is_url = _SCHEME.match(source) and not os.path.exists(source)  # noqa: PTH110
+        if is_url or _MAY_BE_REFUSED.search(source):
             from helmpin.render.helm_probe import read_source
 
             return read_source(self._helm, source, where)

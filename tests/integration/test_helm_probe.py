@@ -73,6 +73,25 @@ def test_a_url_that_is_not_there_is_helms_failure(helm: Helm, server: str) -> No
     assert "404" in failed.value.why and "--set-file" not in failed.value.message()
 
 
+@pytest.mark.parametrize(
+    "name", ["v%zz.yaml", "v%20.yaml", "1a:b.yaml", "a:b.yaml", "a:b%z.yaml", "a/1:b", "v%00.yaml", "v\t.yaml"]
+)
+def test_a_file_whose_name_is_a_bad_url(helm: Helm, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """helm takes every name for a URL first, and refuses a bad one."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_text("a: 1\n")
+    try:
+        plain = MergedValues(helm, ValuesInput((f"--values={name}",))).result()
+    except HelmFailed:
+        with pytest.raises(HelmFailed, match="values cannot be read"):
+            read_values([Given("--values", name, ())], helm, tmp_path)
+    else:
+        assert (
+            MergedValues(helm, read_values([Given("--values", name, ())], helm, tmp_path)).result() == plain == {"a": 1}
+        )
+
+
 NAMES = st.text('ab,=}{\\." ', min_size=1, max_size=4).map(lambda name: f"f{name}")
 FEW = settings(
     max_examples=6,
