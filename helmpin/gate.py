@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
-from helmpin import lifeline
+from helmpin import lifeline, parallel
 from helmpin.errors import UsageError
 from helmpin.named_tuple import NamedTuple
 from helmpin.private import Folder
@@ -120,18 +120,12 @@ def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
     """Why each rejected image is refused, by image as given. All commands run for all images, in parallel
     and without a shell. If a command prints the same for several images, only the first one shows it."""
     jobs = [(image, n) for image in dict.fromkeys(images) for n in range(len(gate.commands))]
-    if not jobs:
-        return {}
-    from concurrent.futures import ThreadPoolExecutor
-
     running = _Running()
-    with ThreadPoolExecutor(min(AT_ONCE, len(jobs))) as pool:
-        try:
-            answers = list(pool.map(lambda job: _ask(gate, job[1], job[0], running), jobs))
-        except BaseException:
-            running.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    try:
+        answers = list(parallel.each(lambda job: _ask(gate, job[1], job[0], running), jobs, AT_ONCE))
+    except BaseException:
+        running.stop()
+        raise
     found: dict[str, str] = {}
     printed: set[tuple[int, str]] = set()
     for (image, number), refusal in zip(jobs, answers, strict=True):

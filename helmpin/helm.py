@@ -28,6 +28,8 @@ SECRET_FLAGS = frozenset({"--password", "--username", "--kube-token", "--post-re
 """Flags whose value is never printed."""
 MASKED_FLAGS = frozenset({"--set", "--set-string", "--set-json", "--set-literal"})
 """Flags whose value may hold a secret after the first `=`."""
+_ELF, _MACH_O = b"\x7fELF", (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""How programs begin on Linux (ELF specification) and macOS (mach-o/loader.h, and fat.h for one of several architectures)."""
 
 
 class Flag(NamedTuple):
@@ -220,24 +222,27 @@ class Helm:
         with _started([command]):  # the binary may be gone
             cache = self._cache_file()
         if self._help is None:
-            self._help = _read_help(cache)
+            self._help = _read_help(cache) if cache else {}
         if " " in command:  # a plugin's, which can change at any time
             return self.run([*command.split(), "--help"])
         if command not in self._help:
             self._help[command] = self.run(["version", "--short"] if command == "version" else [command, "--help"])
-            scratch = cache.with_suffix(f".{os.getpid()}")
-            try:
-                cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                scratch.touch(mode=0o600)
-                scratch.write_text(json.dumps(self._help))
-                scratch.replace(cache)
-            except OSError:  # no space or no permission: helm is asked again next time
-                with suppress(OSError):
-                    scratch.unlink(missing_ok=True)
+            if cache:
+                _write_help(cache, self._help)
         return self._help[command]
 
-    def _cache_file(self) -> Path:
-        stat = Path(self.binary).stat()
+    def _cache_file(self) -> Path | None:
+        """Where the help is cached; None if this is not helm itself: a script may start another helm tomorrow, and so may a program
+        such as snap that helm is a link to. Raises OSError."""
+        binary = Path(os.path.realpath(self.binary))
+        try:
+            with binary.open("rb") as file:
+                is_program = file.read(len(_ELF)) in (_ELF, *_MACH_O)
+        except PermissionError:  # it may be run all the same
+            return None
+        if not (is_program and binary.name.startswith("helm")):
+            return None
+        stat = binary.stat()
         return env.cache_home() / "helm-pin" / f"helm-{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}.json"
 
     def log(self, args: Sequence[str], began: float, seconds: float, program: str = "helm") -> None:
@@ -274,6 +279,19 @@ def _started(args: Sequence[str]) -> Iterator[None]:
         hint = f"set PATH so that {program} is found" if sought else ""
         why = error.strerror or str(error)
         raise HelmFailed(what, why=f"{program}: {why}" if program else why, hint=hint) from None
+
+
+def _write_help(cache: Path, texts: Mapping[str, str]) -> None:
+    """Cache the help by command, if there are space and permission."""
+    scratch = cache.with_suffix(f".{os.getpid()}")
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        scratch.touch(mode=0o600)
+        scratch.write_text(json.dumps(texts))
+        scratch.replace(cache)
+    except OSError:  # helm is asked again next time
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
 
 
 def _read_help(cache: Path) -> dict[str, str]:

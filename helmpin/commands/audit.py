@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from helmpin import env, output, structured
+from helmpin import env, output, parallel, structured
 from helmpin.audit.deliver import deliver
 from helmpin.audit.environments import side_by_side
 from helmpin.audit.findings import DRIFT, KINDS, MIXED, Audit
@@ -23,6 +23,7 @@ from helmpin.verify.registries import Registries
 DIFFERENT = "different"
 """--fail-on: a release is not the same in all the contexts."""
 SAME = {True: "same", False: "differs", None: "cannot tell"}
+CLUSTERS_AT_ONCE = 4
 COLOURS = {"ok": "32", DRIFT: "31"}
 
 
@@ -133,10 +134,7 @@ def _gathered(request: Request) -> list[Snapshot]:
 
     if len(contexts) < 2:
         return [read(context) for context in contexts or [""]]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(read, contexts))
+    return list(parallel.each(read, contexts, CLUSTERS_AT_ONCE))
 
 
 def _namespace_given(request: Request) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from helmpin import output
+from helmpin import output, parallel
 from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.errors import HelmFailed, HelmPinError, HelmStopped, UsageError
 from helmpin.lint.chart_settings import with_settings_of
@@ -35,10 +35,7 @@ def gather(charts: Sequence[str], request: Request) -> Report:
 
 def _at_once(charts: Sequence[str], inputs: Inputs) -> Iterator[Linted]:
     """The charts, linted in parallel, in their order. Each is reported as soon as all before it are done."""
-    from concurrent.futures import ThreadPoolExecutor
-
     _ = inputs.request.helm.version  # asked once, not by each thread
-    executor = ThreadPoolExecutor(max_workers=min(len(charts), (os.cpu_count() or 1) + 1))
     with output.Progress("charts", len(charts)) as progress:
 
         def one(chart: str) -> Linted:
@@ -47,12 +44,9 @@ def _at_once(charts: Sequence[str], inputs: Inputs) -> Iterator[Linted]:
             finally:
                 progress.step()
 
-        try:
-            for linted in executor.map(one, charts):
-                _report_chart(linted, progress)
-                yield linted
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+        for linted in parallel.each(one, charts, (os.cpu_count() or 1) + 1):
+            _report_chart(linted, progress)
+            yield linted
 
 
 def _report_chart(linted: Linted, progress: output.Progress) -> None:
