@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helmpin.errors import OperationFailed
@@ -49,6 +50,23 @@ def save(what: str, texts: Mapping[str, str], *, mode: int | None = None) -> Non
         for written in scratches.values():
             with suppress(OSError):
                 written.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """While the block runs, no other run is in such a block for a file of the same folder, as far as the file system has locks
+    (flock). The folder is locked, since save() replaces the file."""
+    try:
+        folder = os.open(Path(os.path.realpath(name)).parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # save() says what is wrong
+        yield
+        return
+    try:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def is_stream(name: str) -> bool:

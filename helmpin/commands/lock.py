@@ -20,7 +20,7 @@ from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_without_image
 from helmpin.registry import RegistryError, resolve
 from helmpin.request import Request, refuse_dry_run, release_and_chart
-from helmpin.save import is_stream, save
+from helmpin.save import alone, is_stream, save
 
 
 def run(request: Request) -> int:
@@ -213,11 +213,12 @@ def _read(name: str, *, needed: bool) -> str:
 
 def _write(name: str, before: str, text: str) -> None:
     """Write the lock, unless it has changed since it was read: two commands at once would lose lines."""
-    if _read(name, needed=False) != before:
-        what = "the lock file was changed by somebody else while this ran"
-        raise OperationFailed(what, where=name, hint="run it again")
-    lifeline.if_stopped("")
-    save("the lock file", {name: text})
+    with alone(name):
+        if _read(name, needed=False) != before:
+            what = "the lock file was changed by somebody else while this ran"
+            raise OperationFailed(what, where=name, hint="run it again")
+        lifeline.if_stopped("")
+        save("the lock file", {name: text})
 
 
 def _show(form: str, name: str, todo: Sequence[LockChange], why: _Why, needless: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from helmpin.errors import OperationFailed
-from helmpin.save import is_stream, save
+from helmpin.save import alone, is_stream, save
 
 
 def names(folder: Path) -> list[str]:
@@ -85,3 +87,25 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     assert all(is_stream(str(each)) for each in streams)
     files = [tmp_path / "file", tmp_path / "none", tmp_path, "/dev/shm/none"]
     assert not any(is_stream(str(each)) for each in files)
+
+
+def test_of_two_runs_each_waits_for_the_other(tmp_path: Path) -> None:
+    """Each reads the file, and writes it with a line more: no line is lost."""
+    path = tmp_path / "lines"
+    path.touch()
+    code = (
+        "import pathlib, sys, time; from helmpin.save import alone, save; path = pathlib.Path(sys.argv[1])\n"
+        "for _ in range(10):\n"
+        "    with alone(str(path)):\n"
+        "        text = path.read_text(); time.sleep(0.002); save('lines', {str(path): text + 'line\\n'})\n"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(4)]
+    assert [run.wait() for run in runs] == [0] * 4
+    assert path.read_text() == "line\n" * 40
+
+
+@pytest.mark.parametrize("name", ["none/file", "file/file"])
+def test_where_nothing_can_be_locked_the_block_runs(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(KeyError), alone(f"{tmp_path}/{name}"):
+        raise KeyError
