@@ -11,7 +11,7 @@ from helmpin.errors import UsageError
 from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import REUSE
 from helmpin.plan.prepare import Prepared, prepare, say_default_lists, say_lock, say_without_image
-from helmpin.release.reused_values import config_without_digests
+from helmpin.release.undo import config_without_digests
 from helmpin.render.values import REUSE_FLAGS
 from helmpin.request import Request, refuse_suggest_when_locked, release_and_chart
 

@@ -13,7 +13,7 @@ from helmpin.plan.prepare import prepare
 from helmpin.request import Request
 
 if TYPE_CHECKING:
-    from helmpin.release.reused_values import Previous
+    from helmpin.release.previous import Previous
 
 
 def run(request: Request) -> int:

@@ -97,7 +97,8 @@ class Composer:
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried and rejected."""
-        from helmpin.plan.value_probe import Probed, ValueProbe
+        from helmpin.plan.probe_places import Probed
+        from helmpin.plan.value_probe import ValueProbe
 
         reads, alone = cache(self._reads), self._hints.printed_alone
         probed = []

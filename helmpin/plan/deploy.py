@@ -20,7 +20,7 @@ from helmpin.release.revision import Revision, checked_record
 
 if TYPE_CHECKING:
     from helmpin.plan.plan import Plan
-    from helmpin.release.reused_values import Previous
+    from helmpin.release.previous import Previous
 
 GUARD = f"{OWN_FOLDER}revision.yaml"
 """The template that checks the revision that the plan was made for."""

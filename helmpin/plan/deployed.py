@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.image.uses import ImageUse, UseKey
     from helmpin.plan.images import ImagePlan
-    from helmpin.release.reused_values import Previous
+    from helmpin.release.previous import Previous
     from helmpin.release.revision import Revision
 
 SAME, NEW, MOVED, REMOVED, UNKNOWN = "same", "new", "moved", "removed", "unknown"

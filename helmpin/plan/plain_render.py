@@ -13,22 +13,17 @@ from helmpin.errors import HelmFailed
 from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
 from helmpin.private import write
-from helmpin.release.reused_values import (
-    Previous,
-    PreviousReading,
+from helmpin.release.previous import Previous, PreviousReading, chart_defaults
+from helmpin.release.undo import (
     changes_a_reused_list,
-    chart_defaults,
-    coalesced,
     comes_back,
     config_without_digests,
-    holds_list,
-    holds_null,
     nulls_a_digest,
     restoring,
     with_defaults,
-    with_nulls,
     without_digests,
 )
+from helmpin.render.coalesce import coalesced, holds_list, holds_null, with_nulls
 from helmpin.render.values import ValuesInput, values_flag
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from helmpin.named_tuple import NamedTuple
 from helmpin.plan.plain_render import REUSE, EarlyRender, Reuse, render_plain, start_early
 from helmpin.plan.task import PlanRequest, Task
 from helmpin.private import Folder
-from helmpin.release.reused_values import Previous, PreviousReading
+from helmpin.release.previous import Previous, PreviousReading
 from helmpin.render.values import REUSE_FLAGS, other_flags, read_values, reuses_values
 
 if TYPE_CHECKING:

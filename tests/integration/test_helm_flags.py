@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -29,6 +30,26 @@ def test_real_helms(which: str, tmp_path_factory: pytest.TempPathFactory, monkey
     } <= (flags.keys() - takes)
     assert Helm(helm.binary).flags("upgrade") == flags, "what the cache holds is not what helm said"
     assert helm.version[0] == (3 if which == "helm3" else 4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("[]", "7", "null", '"x"', "", "\x00", '{"temp', "[" * 100_000),
+        *('{"template": 7}', '{"template": ""}', '{"template": {}}', '{"upgrade": "x", "template": null}'),
+    ],
+    ids=lambda content: repr(content[:40]),
+)
+def test_a_broken_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setenv("HELM_CACHE_HOME", str(tmp_path / "home"))
+    program = str(binary("helm4"))
+    flags = Helm(program).flags("template")
+    (cache,) = (tmp_path / "home/helm-pin").iterdir()
+    whole = cache.read_text()
+    cache.write_text(content)
+    assert Helm(program).flags("template") == flags
+    assert json.loads(cache.read_text()) == json.loads(whole)
+    assert list(cache.parent.iterdir()) == [cache]
 
 
 def test_a_script_may_start_another_helm_tomorrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

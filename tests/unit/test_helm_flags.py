@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -37,27 +36,6 @@ def test_parse_flags() -> None:
         "--timeout": Flag("--timeout", True),
         "--a": Flag("--a", False),
     }
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        *("[]", "7", "null", '"x"', "", "\x00", '{"temp', "[" * 100_000),
-        *('{"template": 7}', '{"template": ""}', '{"template": {}}', '{"upgrade": "x", "template": null}'),
-    ],
-    ids=lambda content: repr(content[:40]),
-)
-def test_a_broken_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
-    monkeypatch.setenv("HELM_CACHE_HOME", str(tmp_path / "home"))
-    (program := tmp_path / "helm").write_text(f"#!/bin/sh\ncat <<'EOF'\n{HELP}EOF\n")
-    program.chmod(0o755)
-    assert Helm(str(program)).flags("template") == parse_flags(HELP)
-    (cache,) = (tmp_path / "home/helm-pin").iterdir()
-    whole = cache.read_text()
-    cache.write_text(content)
-    assert Helm(str(program)).flags("template") == parse_flags(HELP)
-    assert json.loads(cache.read_text()) == json.loads(whole)
-    assert list(cache.parent.iterdir()) == [cache]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ ROOMS = [
         "global_flags",
         "next_command",
         "cluster_advice",
+        "parallel",
         "process",
         "lifeline",
         "foreground",

@@ -18,8 +18,8 @@ from helmpin.plan.images import Problem
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import Prepared
 from helmpin.release.outcome import NO_RELEASE, HistoryRow, guard
+from helmpin.release.previous import Previous
 from helmpin.release.record import Image, Record
-from helmpin.release.reused_values import Previous
 from helmpin.release.revision import Revision
 from tests.support.history import Helm, Known
 from tests.support.plans import A, image, plan

@@ -15,8 +15,8 @@ from helmpin.plan import deployed as under_test
 from helmpin.plan.deployed import Change, Deployed, DeployedImages, DeployedReading, compared
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.release.changes import UNPINNED, digests
+from helmpin.release.previous import Previous
 from helmpin.release.record import Image, Record
-from helmpin.release.reused_values import Previous
 from helmpin.release.revision import Revision
 from tests.support.renders import document, pod
 

@@ -20,8 +20,8 @@ from helmpin.helm import Flag
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.plan.plain_render import REUSE, Reuse, render_plain, start_early
 from helmpin.plan.task import Task
+from helmpin.release.previous import Previous
 from helmpin.release.record import Undo
-from helmpin.release.reused_values import Previous
 from helmpin.render.probe import PROBE, UNKNOWN
 from helmpin.render.values import ValuesInput
 from tests.support.plans import chart

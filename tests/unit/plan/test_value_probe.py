@@ -11,9 +11,10 @@ import pytest
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.image.uses import ImageUse
 from helmpin.plan.attempt import Attempt, Facts
+from helmpin.plan.probe_places import Probed
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex
-from helmpin.plan.value_probe import MOST_MARKS, Probed, ValueProbe
+from helmpin.plan.value_probe import MOST_MARKS, ValueProbe
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference
 from tests.support.renders import digest

@@ -1,13 +1,7 @@
-"""The release that an upgrade starts from, and its values without the digests that helm-pin put there.
-
-Helm itself reuses the values (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stay for ever.
-Most are set anew. For the others, a values file restores what the user had given. If that is not enough, Helm gets all values,
-merged as it would merge them. A digest that somebody else has given is left alone.
-"""
+"""The release that an upgrade starts from, as helm has stored it."""
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +17,7 @@ from helmpin.release.revision import RAN, Revision
 
 if TYPE_CHECKING:
     from helmpin.release.storage import RevisionInfo
+
 
 _VALUE = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
@@ -182,6 +177,25 @@ def _source_of(info: RevisionInfo, found: Mapping[int, RevisionInfo]) -> int:
     return max(copied or ran or before, default=0)
 
 
+def still_there(undo: Iterable[Undo], then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Undo]:
+    """What undoes the digests that are still in the values of a later revision as helm-pin has set them. What somebody has replaced
+    since is left alone; of a list, the elements that are the same count, wherever they stand by now.
+
+    then, now: the user's values of the revision that `undo` belongs to, and of the later one.
+    """
+    for entry in undo:
+        depth = next((i for i, part in enumerate(entry.path) if isinstance(part, int)), len(entry.path))
+        outer, inner = entry.path[:depth], entry.path[depth:]
+        was, held = lookup(then, outer), lookup(now, outer)
+        if was is not None and was == held:
+            yield entry
+        elif inner and isinstance(was, list) and isinstance(held, list):
+            same = lookup(was, inner[:1])
+            for i in [i for i, element in enumerate(held) if element == same]:
+                path = (*outer, i, *inner[1:])
+                yield Undo(path, entry.was, entry.was is not None, max(entry.user_depth, len(path) - 1))
+
+
 def _record(stored: Revision) -> Record:
     """The record of a stored revision. Raises VerificationFailed, which says how to deploy without it."""
     try:
@@ -220,184 +234,7 @@ def _may_hold_pins(node: Any) -> bool:
     )
 
 
-def still_there(undo: Iterable[Undo], then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Undo]:
-    """What undoes the digests that are still in the values of a later revision as helm-pin has set them. What somebody has replaced
-    since is left alone; of a list, the elements that are the same count, wherever they stand by now.
-
-    then, now: the user's values of the revision that `undo` belongs to, and of the later one.
-    """
-    for entry in undo:
-        depth = next((i for i, part in enumerate(entry.path) if isinstance(part, int)), len(entry.path))
-        outer, inner = entry.path[:depth], entry.path[depth:]
-        was, held = lookup(then, outer), lookup(now, outer)
-        if was is not None and was == held:
-            yield entry
-        elif inner and isinstance(was, list) and isinstance(held, list):
-            same = lookup(was, inner[:1])
-            for i in [i for i, element in enumerate(held) if element == same]:
-                path = (*outer, i, *inner[1:])
-                yield Undo(path, entry.was, entry.was is not None, max(entry.user_depth, len(path) - 1))
-
-
-def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ()) -> dict[str, Any] | None:
-    """The values that remove helm-pin's digests from the reused ones, except at paths that are set again. None if no values can.
-
-    They restore what the user had given. To remove anything else would need a null, which Helm 3.22 and 4 also write into the
-    stored values of the previous revision (CoalesceTables changes both tables); and a list can only be replaced whole.
-    """
-    paths = set(renewed)
-    tree: dict[str, Any] = {}
-    for entry in previous.undo:
-        if entry.path in paths:
-            continue
-        if not entry.supplied or entry.was is None or isinstance(entry.was, (list, dict)) or _in_list(entry.path):
-            return None
-        node: Any = tree
-        for part in entry.path[:-1]:
-            node = node.setdefault(part, {})
-        node[entry.path[-1]] = entry.was
-    return tree
-
-
-def changes_a_reused_list(previous: Previous, given: Mapping[str, Any], paths: Iterable[tuple[str | int, ...]]) -> bool:
-    """Whether one of these paths goes into a list that only the reused values have: Helm cannot change such a list by index."""
-    for path in paths:
-        for i, part in enumerate(path):
-            lists = [isinstance(lookup(values, path[:i]), list) for values in (previous.config, given)]
-            if isinstance(part, int) and lists == [True, False]:
-                return True
-    return False
-
-
-def holds_list(node: Any) -> bool:
-    """Whether values hold a list."""
-    return isinstance(node, list) or (isinstance(node, dict) and any(map(holds_list, node.values())))
-
-
-def holds_null(node: Any) -> bool:
-    """Whether values hold a null."""
-    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return node is None or any(map(holds_null, children))
-
-
-def _in_list(path: Iterable[str | int]) -> bool:
-    return any(isinstance(part, int) for part in path)
-
-
-def config_without_digests(previous: Previous) -> dict[str, Any]:
-    """The user's values that the release stores, as they would be without helm-pin."""
-    values = copy.deepcopy(dict(previous.config))
-    for entry in previous.undo:
-        _restore(values, entry, keep=entry.supplied)
-    return values
-
-
-def nulls_a_digest(previous: Previous, given: Mapping[str, Any]) -> bool:
-    """Whether the user sets a key to null that is in the release's values only because helm-pin set it. Helm would drop the null
-    with the key and restore the chart's default; without helm-pin it would keep the null."""
-    without = config_without_digests(previous)
-    return any(
-        lookup(given, path) is None and _has(previous.config, path) and not _has(without, path)
-        for path in _leaves(given)
-    )
-
-
-def coalesced(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-    """New values over the release's, as helm coalesces them (pkg/chart/common/util/coalesce.go, CoalesceTables)."""
-    out = dict(new)
-    for key, value in old.items():
-        if key not in out:
-            out[key] = value
-        elif out[key] is None and value is not None:
-            del out[key]
-        elif isinstance(value, dict) and isinstance(out[key], dict):
-            out[key] = coalesced(out[key], value)
-    return out
-
-
-def with_nulls(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with the nulls that the user gives. Helm removes these keys when it merges the reused values in, and from the
-    stored values of the previous revision too."""
-    out = dict(values)
-    for key, value in given.items():
-        if value is None:
-            out[key] = None
-        elif isinstance(value, dict):
-            out[key] = with_nulls(out[key] if isinstance(out.get(key), dict) else {}, value)
-    return out
-
-
-def comes_back(previous: Previous, whole: Mapping[str, Any], renewed: Iterable[tuple[str | int, ...]]) -> bool:
-    """Whether Helm would add something to `whole`, because the reused values have it and it is not set again."""
-    paths = set(renewed)
-    return any(path not in paths for path in _missing(previous.config, whole))
-
-
-def _missing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str | int, ...]]:
-    for key, value in old.items():
-        if key not in new:
-            yield from ((key, *path) for path in _leaves(value))
-        elif isinstance(value, dict) and isinstance(new[key], dict):
-            yield from ((key, *path) for path in _missing(value, new[key]))
-
-
-def _has(node: Any, path: tuple[str | int, ...]) -> bool:
-    above = lookup(node, path[:-1])
-    return isinstance(above, dict) and path[-1] in above
-
-
-def _leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    if not isinstance(node, dict) or not node:
-        yield path
-        return
-    for key, child in node.items():
-        yield from _leaves(child, (*path, key))
-
-
 def chart_defaults(helm: Helm, release: str, revision: int) -> dict[str, Any]:
     """The default values of a stored revision's chart. Raises HelmFailed."""
     at = ["--revision", str(revision), "--template", _ASKED_DEFAULTS]
     return _decoded(json.loads(helm.run(["get", "all", release, *at]))) or {}
-
-
-def with_defaults(previous: Previous, defaults: Mapping[str, Any]) -> Iterator[Undo]:
-    """The same where plain helm has brought another version of the chart: its own default stands where the user's values had
-    nothing. With --reuse-values, helm makes all earlier values the chart's, ours included (pkg/action/upgrade.go, reuseValues)."""
-    for entry in previous.undo:
-        inside = next((i for i, part in enumerate(entry.path) if isinstance(part, int)), len(entry.path))
-        path = entry.path[:inside] if entry.user_depth < inside else entry.path  # a list of the chart was given whole
-        default = lookup(defaults, path)
-        is_ours = default is not None and default == lookup(previous.config, path)
-        yield entry if entry.supplied or is_ours else Undo(path, default, False, entry.user_depth)
-
-
-def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:
-    """A revision's computed values, with the chart's defaults, without helm-pin's digests. A map that is empty then stays: it may
-    be the chart's, whose templates read in it."""
-    out = copy.deepcopy(dict(values))
-    for entry in undo:
-        _restore(out, entry, keep=True, prunes=False)
-    return out
-
-
-def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool, prunes: bool = True) -> None:
-    """Restore what stood at a path. With keep=False, or if nothing stood there, remove it; with `prunes`, also the maps that
-    helm-pin created."""
-    path = entry.path
-    inside = next((i for i, part in enumerate(path) if isinstance(part, int)), 0)
-    if not keep and entry.user_depth < inside:
-        path = path[:inside]  # a list of the chart, which was given whole
-    trail: list[Any] = [tree]
-    for part in path[:-1]:
-        child = lookup(trail[-1], (part,))
-        if not isinstance(child, (dict, list)):
-            return
-        trail.append(child)
-    if keep and entry.was is not None:
-        trail[-1][path[-1]] = entry.was
-        return
-    if isinstance(trail[-1], dict):
-        trail[-1].pop(path[-1], None)
-    for i in range(len(trail) - 1, entry.user_depth, -1) if prunes else ():
-        if trail[i] == {} and isinstance(trail[i - 1], dict):
-            del trail[i - 1][path[i - 1]]
