@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from helmpin.chart.setargs import Setting
 from helmpin.image.uses import ImageUse, UseKey
@@ -52,6 +53,8 @@ class Attempt(NamedTuple):
     """The uses that are left out, and why they cannot be pinned."""
     notes: Mapping[UseKey, tuple[str, ...]]
     """For each use, what was tried before and why it was rejected."""
+    nulled: Mapping[UseKey, str] = MappingProxyType({})
+    """For each use whose value the user has set to null: which, for people."""
 
     def with_values(self, pins: Mapping[UseKey, tuple[str, tuple[Setting, ...]]]) -> Attempt:
         """The same with values in place of template pins: for each use the strategies' names and the settings."""

@@ -81,6 +81,7 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
         ),
         by_values_alone=via == "chart" or (via == "values" and not by_template),
         kept_for=kept_for,
+        nulled=next(filter(None, (attempt.nulled.get(use.key) for use in uses)), ""),
         must_be_fixed=policy.refuses_mutable(image, settings) and not is_locked(image, decided.lock),
     )
 

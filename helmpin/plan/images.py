@@ -60,6 +60,8 @@ class ImagePlan(NamedTuple):
     """Where the digest came from, if not from the registry: `lock` or `release`."""
     emptied: tuple[str, ...] = ()
     """The value paths that are emptied, so that `values` count."""
+    nulled: str = ""
+    """The value that could pin it, but for the user's null, for people."""
     must_be_fixed: bool = True
     """Whether a mutable tag of it is refused: not if a lock has its digest; a rule may differ from the setting for all."""
 

@@ -88,6 +88,7 @@ class Search:
         self._by_template: set[UseKey] = set()
         self._failed: dict[UseKey, str] = {}
         self._notes: dict[UseKey, list[str]] = defaultdict(list)
+        self._nulled: dict[UseKey, str] = {}
         self._attempts = self._repairs = 0
         self.tried = Tried()
         """What it has tried and rejected."""
@@ -106,7 +107,8 @@ class Search:
                     ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
                 group = groups[alike] = Group(use.image, fact.digest, scope, ranked)
                 for each in nulled(origin.image, fact.digest, scope, values, scan(origin.source)):
-                    self._note([use], f"{_names([each])}: {NULLED}")
+                    self._nulled.setdefault(use.key, f"{_names([each])}: {NULLED}")
+                    self._note([use], self._nulled[use.key])
             group.uses.append(use)
         self._groups = list(groups.values())
         self._charts = {group.scope for group in self._groups}
@@ -216,6 +218,7 @@ class Search:
             strategies=strategies,
             failed=dict(self._failed),
             notes={use: tuple(notes) for use, notes in self._notes.items()},
+            nulled=dict(self._nulled),
         )
 
     def _to_template(self, use: ImageUse) -> None:

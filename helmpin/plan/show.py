@@ -13,7 +13,6 @@ from helmpin.image.listing import print_images
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.candidates import NULLED
 from helmpin.plan.deployed import MOVED, SAME, UNKNOWN, Change, Deployed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.outputs import values_file
@@ -226,8 +225,8 @@ def _beyond_values(plan: Plan) -> dict[str, str]:
 def _why_beyond(image: ImagePlan) -> str:
     if image.kept_for:
         return f"{image.kept_for} keeps the digest that it ran with, which helm pin upgrade writes into its template"
-    if left_alone := [note for note in image.notes if note.endswith(NULLED)]:
-        return left_alone[0]
+    if image.nulled:
+        return image.nulled
     return f"the template writes it, and no value carries its digest{' everywhere' if image.values else ''}"
 
 
