@@ -21,6 +21,8 @@ class Group:
         self.uses: list[ImageUse] = []
         self.proven = False
         """Whether a render showed that the current candidates pin every use."""
+        self.changes = 0
+        """How often its candidates have changed."""
 
     def current(self) -> list[Candidate]:
         """The best candidate that is left at each anchor."""
@@ -65,7 +67,7 @@ class Group:
         images, name = list(images), split(self.image)[0]
         appeared = any(self.digest.partition(":")[2] in image for image in images)
         if appeared and any(image.startswith(name) and image != f"{name}@{self.digest}" for image in images):
-            self.advance(set())
+            self._keep([[*self._without_prefix(first, images), *others] for first, *others in self.ranked])
             return
         if appeared:
             self.leave_paths()
@@ -77,6 +79,18 @@ class Group:
                 for options, paths in zip(self.ranked, tried, strict=True)
             ]
         )
+
+    def _without_prefix(self, candidate: Candidate, images: Iterable[str]) -> list[Candidate]:
+        """A candidate without what the template writes before it, as the images show: `release-{{ .tag }}`. None if it has no such
+        form."""
+        *_, last = candidate.settings
+        for image in images:
+            before = image.removesuffix(last.value)
+            if image != before and last.value.endswith(f"@{self.digest}") and self.image.startswith(before):
+                value = f"{self.image.removeprefix(before)}@{self.digest}"
+                if len(value) < len(last.value):
+                    return [candidate._replace(settings=(*candidate.settings[:-1], last._replace(value=value)))]
+        return []
 
     def leave_paths(self, some: Collection[ValuePath] = ()) -> None:
         """Drop every candidate that uses a path of the current ones, or some of them: they pin the image but have side effects."""
@@ -97,4 +111,6 @@ class Group:
 
     def _keep(self, ranked: list[list[Candidate]]) -> None:
         self.proven = False
-        self.ranked = [options for options in ranked if options]
+        left = [options for options in ranked if options]
+        self.changes += left != self.ranked
+        self.ranked = left

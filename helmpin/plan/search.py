@@ -46,8 +46,8 @@ MOST_ATTEMPTS = 5
 """Attempts with values. Images that are not pinned by then are left to the templates."""
 MOST_REPAIRS = 5
 """Further attempts, each without the images that failed in the previous one."""
-_State = tuple[tuple[tuple[int, ...], ...], int, int]
-"""How many candidates each group has left, how many uses go to their templates, how many have failed. It only moves one way."""
+_State = tuple[tuple[int, ...], int, int]
+"""How often the candidates of each group have changed, how many uses go to their templates, how many have failed."""
 
 
 class _Blame(NamedTuple):
@@ -199,8 +199,7 @@ class Search:
         return [g for g in self._groups if g.ranked and any(use.key not in done for use in g.uses)]
 
     def _state(self) -> _State:
-        ranked = tuple(tuple(map(len, group.ranked)) for group in self._groups)
-        return ranked, len(self._by_template), len(self._failed)
+        return tuple(group.changes for group in self._groups), len(self._by_template), len(self._failed)
 
     def _attempt(self) -> Attempt:
         settings: dict[Setting, None] = {}

@@ -56,17 +56,45 @@ def test_an_anchor_is_dropped_unless_it_is_the_last(group: Group) -> None:
     assert group.ranked == [[OTHER, SPARE]]
 
 
+AGAIN = candidate("digest key without algorithm", "image.digest")
+BOTH = candidate("digest key, tag emptied", "image.digest", "image.tag")
+
+
 @pytest.mark.parametrize(
-    ("image", "left"),
+    ("images", "left"),
     [
-        pytest.param("t/web:1", [[TAG, NAME], [SPARE]], id="no digest: no form of it at these paths"),
-        pytest.param(f"t/web:1@{A}@{A}", [[TAG, NAME], [SPARE]], id="in a wrong form: the next form"),
-        pytest.param(f"t/web@{A}", [[TAG, NAME], [SPARE]], id="the tag is lost: nothing at these paths"),
+        pytest.param(["t/web:1"], [BOTH, TAG], id="no digest: no form of it at these paths"),
+        pytest.param([f"t/web:1@{A}@{A}"], [AGAIN, BOTH, TAG], id="in a wrong form: the next form"),
+        pytest.param(["t/web:1", f"t/web:1@{A}@{A}"], [AGAIN, BOTH, TAG], id="in one of several"),
+        pytest.param([f"t/web@{A}"], [TAG], id="the tag is lost: nothing at these paths"),
     ],
 )
-def test_what_was_rendered_tells_what_is_tried_next(group: Group, image: str, left: list[list[Candidate]]) -> None:
-    group.fail([image])
-    assert group.ranked == left
+def test_what_was_rendered_tells_what_is_tried_next(images: list[str], left: list[Candidate]) -> None:
+    group = Group("t/web:1", A, (), [[KEY, AGAIN, BOTH, TAG], [OTHER, SPARE]])
+    group.fail(images)
+    assert group.ranked[0] == left
+
+
+@pytest.mark.parametrize(
+    ("prefix", "tag", "value"),
+    [
+        ("release-", "release-3.1", "3.1"),
+        ("v", "v3.1", "3.1"),
+        ("release-", "release-release-3.1", "release-3.1"),
+        ("b-", "release-3.1", None),
+        ("", "release-3.1", None),
+    ],
+)
+def test_what_the_template_writes_before_a_value_is_left_out_of_it(prefix: str, tag: str, value: str | None) -> None:
+    def tagged(tag: str) -> Candidate:
+        return Candidate("tag@digest", (Setting(("image", "digest"), ""), Setting(("image", "tag"), f"{tag}@{A}")))
+
+    group = Group(f"t/web:{tag}", A, (), [[tagged(tag), OTHER]])
+    group.fail([f"t/web:{prefix}{tag}@{A}"])
+    assert group.ranked == [[*([tagged(value)] if value else []), OTHER]]
+    changes = group.changes
+    group.fail([f"t/web:{tag}@{A}"] if value else ["t/web:1"])
+    assert group.changes > changes, "each failure changes it, so the search ends"
 
 
 def test_another_form_at_the_same_paths_is_tried_only_where_the_digest_appeared() -> None:
@@ -90,6 +118,11 @@ def test_paths_with_a_side_effect_are_left(group: Group) -> None:
 def test_of_the_current_paths_only_those_that_did_it_are_left(group: Group) -> None:
     group.leave_paths([("other", "tag")])
     assert group.ranked == [[KEY, TAG, NAME], [SPARE]]
+
+
+def test_where_none_of_the_paths_is_current_all_are_left(group: Group) -> None:
+    group.leave_paths([("none",)])
+    assert group.ranked == [[TAG, NAME], [SPARE]]
 
 
 def test_what_was_proven_is_not_once_candidates_change(group: Group) -> None:
