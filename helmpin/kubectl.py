@@ -63,7 +63,8 @@ class Kubectl:
     ) -> None:
         self.helm = helm
         self._environ = environ
-        self._context = context
+        self.context = context
+        """As it was given; '' for the one that helm was given."""
         self._flags = [f"{flag}={environ[name]}" for name, flag in _FLAGS.items() if environ.get(name)]
         if context:
             self._flags.append(f"--context={context}")
@@ -108,7 +109,7 @@ class Kubectl:
             from helmpin.cluster_advice import advice
 
             why = "\n".join(found.errors)
-            raise HelmFailed("kubectl get failed", why=why, hint=advice(why, self.namespace, context=self._context))
+            raise HelmFailed("kubectl get failed", why=why, hint=advice(why, self.namespace, context=self.context))
         return found.items
 
     def lists(self, resources: Iterable[str], namespace: str | None = None) -> dict[str, Objects]:
@@ -160,7 +161,7 @@ class Kubectl:
             from helmpin.cluster_advice import advice
 
             why = "\n".join(errors)
-            raise HelmFailed("the context cannot be used", why=why, hint=advice(why, None, context=self._context))
+            raise HelmFailed("the context cannot be used", why=why, hint=advice(why, None, context=self.context))
         return out.decode().strip() or "default"
 
     def no_namespace(self) -> tuple[str, ...]:

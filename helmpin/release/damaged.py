@@ -20,6 +20,9 @@ class Damaged(NamedTuple):
     """The name of the object: `secret/sh.helm.release.v1.web.v3`; '' if nothing is known to be wrong with it."""
     why: str
     """One line, with that name."""
+    namespace: str = ""
+    context: str = ""
+    """Those of the object; the context is '' if it is the one that helm was given."""
 
 
 def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
@@ -28,7 +31,7 @@ def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
     # without those that helm may have read, so that usually nothing is left to be sent
     older = ",".join(str(number) for number in range(max(1, latest - MOST + 1), latest + 1))
     return [
-        Damaged(name, problem)
+        _damaged(kubectl, name, problem)
         if problem
         else Damaged("", f"{name} holds revision {number}, and helm showed none after {latest}")
         for name, number, problem in _examined(kubectl, release, f",version notin ({older})" if older else "")
@@ -38,7 +41,12 @@ def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
 
 def hidden_deployed(kubectl: Kubectl, release: str) -> list[Damaged]:
     """The deployed revision of a release of which helm shows none: where it is stored and cannot be read."""
-    return [Damaged(name, problem) for name, _, problem in _examined(kubectl, release, ",status=deployed") if problem]
+    examined = _examined(kubectl, release, ",status=deployed")
+    return [_damaged(kubectl, name, problem) for name, _, problem in examined if problem]
+
+
+def _damaged(kubectl: Kubectl, name: str, why: str) -> Damaged:
+    return Damaged(name, why, kubectl.namespace, kubectl.context)
 
 
 def refuse_hidden(kubectl: Kubectl, release: str, latest: int, *, also_deployed: bool = False) -> None:
@@ -72,16 +80,17 @@ def damaged_objects(kubectl: Kubectl, release: str) -> tuple[list[Damaged], int]
     the latest revision that can be read, 0 if there is none."""
     examined = list(_examined(kubectl, release))
     latest = max((number for _, number, problem in examined if number and not problem), default=0)
-    return [Damaged(name, problem) for name, _, problem in examined if problem], latest
+    return [_damaged(kubectl, name, problem) for name, _, problem in examined if problem], latest
 
 
 def way_out(found: Sequence[Damaged], latest: int) -> str:
     """What to do about damaged revisions; '' if none is known to be damaged. latest: the latest revision that can be read; 0 for
     none."""
-    names = [each.name for each in found if each.name]
-    if not names:
+    named = [each for each in found if each.name]
+    if not named:
         return ""
-    delete = kubectl_command(f"delete {' '.join(names)}")
+    names = " ".join(each.name for each in named)
+    delete = kubectl_command(f"delete {names}", namespace=named[0].namespace, context=named[0].context)
     then = f"helm continues from revision {latest}" if latest else "nothing of the release is left in helm"
     return f"restore it from a backup, or delete it, and {then}: {delete}"
 

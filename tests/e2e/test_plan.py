@@ -78,6 +78,9 @@ def test_a_latest_revision_that_cannot_be_read(app: App, tmp_path: Path) -> None
         assert refused.status == 1, (command, refused)
         assert "the latest revision cannot be read" in refused.stderr, (command, refused)
         assert f"helm continues from revision 1: kubectl delete secret/{latest.secret}" in refused.stderr
+    lock = f"release:{app.repository}/blind"
+    elsewhere = app.machine.pin("plan", "app", app.chart, "--namespace", "default", "--lock", lock)
+    assert f"kubectl delete secret/{latest.secret}\n" in elsewhere.stderr, "in its own namespace, not in ours"
     assert not (tmp_path / "lock.yaml").exists()
     alone = without_kubectl(app.machine, tmp_path / "bin")
     planned, checked = alone.pin("plan", "blind", app.chart), alone.pin("verify", "blind")
