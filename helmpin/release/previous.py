@@ -13,7 +13,7 @@ from helmpin.errors import HelmFailed, NoRelease, Unreadable, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.named_tuple import NamedTuple
 from helmpin.release.record import ANNOTATION, Record, Undo
-from helmpin.release.revision import RAN, Revision
+from helmpin.release.revision import RAN, Revision, has_run
 
 if TYPE_CHECKING:
     from helmpin.release.storage import RevisionInfo
@@ -171,7 +171,7 @@ def _source_of(info: RevisionInfo, found: Mapping[int, RevisionInfo]) -> int:
     before = [number for number in found if number < info.stored.revision]
     if (rollback := _ROLLBACK.fullmatch(info.description)) and int(rollback[1]) in before:
         return int(rollback[1])
-    ran = [number for number in before if found[number].status in RAN]
+    ran = [number for number in before if has_run(found[number].status, found[number].description)]
     own_words = not info.description.startswith(_UPGRADED)
     copied = [number for number in before if own_words and found[number].stored.manifest == info.stored.manifest]
     return max(copied or ran or before, default=0)

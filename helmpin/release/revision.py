@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -20,12 +21,21 @@ if TYPE_CHECKING:
     from helmpin.image.uses import ImageUse
 
 RAN = ("deployed", "superseded", "uninstalled")
-"""The statuses of revisions whose deployment succeeded. An uninstalled one counts: helm no longer stores whether it did."""
+"""The statuses of revisions whose deployment succeeded; see has_run(). An uninstalled one counts: helm no longer stores whether it
+did."""
+_FAILED = re.compile(r'(?:Release|Upgrade|Rollback) ".*?" failed: ')
+"""How helm's description of a failed deployment begins (pkg/action, failRelease)."""
 LARGEST = 32 << 20
 """The largest release, in bytes: more than forty times what a Secret can hold compressed (1 MiB, base64 twice). A small forged
 Secret must not exhaust the memory of its readers."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 """The exceptions that reading invalid data raises: a list in place of a map, half of a surrogate pair, …"""
+
+
+def has_run(status: str, description: str) -> bool:
+    """Whether the deployment of a revision succeeded. A failed one becomes superseded when the next one comes and none is deployed
+    (pkg/action/upgrade.go, originalRelease); its description stays."""
+    return status in RAN and not _FAILED.match(description)
 
 
 class Revision(NamedTuple):

@@ -13,7 +13,7 @@ from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import storage
 from helmpin.release.damaged import none_deployed
-from helmpin.release.revision import RAN
+from helmpin.release.revision import has_run
 from helmpin.release.storage import MOST, RevisionInfo, Revisions
 
 if TYPE_CHECKING:
@@ -119,8 +119,12 @@ def made_by_somebody_else(rows: Sequence[HistoryRow]) -> str:
 
 def never_ran(rows: Sequence[HistoryRow], number: int) -> str:
     """Why a revision never ran, in one line, from its status; '' if it ran."""
-    status = next((row.status for row in rows if row.revision == number), RAN[0])
-    return "" if status in RAN else f"revision {number} has status {status}: it never deployed successfully"
+    row = next((row for row in rows if row.revision == number), None)
+    if row is None or has_run(row.status, row.description):
+        return ""
+    if row.status == "superseded":
+        return f"revision {number} never deployed successfully: {' '.join(row.description.split())}"
+    return f"revision {number} has status {row.status}: it never deployed successfully"
 
 
 def ends_in_unfinished_rollback(rows: Sequence[HistoryRow]) -> bool:
@@ -134,13 +138,13 @@ def ends_in_unfinished_rollback(rows: Sequence[HistoryRow]) -> bool:
 
 def last_that_ran(rows: Sequence[HistoryRow]) -> int | None:
     """The last revision before the current one whose deployment succeeded."""
-    return next((row.revision for row in reversed(rows[:-1]) if row.status in RAN), None)
+    return next((row.revision for row in reversed(rows[:-1]) if has_run(row.status, row.description)), None)
 
 
 def last_needed(found: Sequence[RevisionInfo], most: int) -> Sequence[RevisionInfo]:
     """The last `most` revisions that ran and all later ones, of revisions sorted oldest first. They always include the deployed one
     and the one that a rollback would go to. Later ones that failed do not count towards `most`, but their pods may run."""
-    ran = [place for place, each in enumerate(found) if each.status in RAN]
+    ran = [place for place, each in enumerate(found) if has_run(each.status, each.description)]
     deployed = [place for place, each in enumerate(found) if each.status == "deployed"]
     target = [place for place in ran if place < len(found) - 1]
     return found[min([*ran[-most:], *deployed, *target[-1:]], default=0) :]

@@ -16,7 +16,7 @@ from helmpin.next_command import helm_command, kubectl_command
 from helmpin.release import revisions
 from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Record
-from helmpin.release.revision import RAN, Revision, checked_record
+from helmpin.release.revision import Revision, checked_record, has_run
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.verify import children
 from helmpin.verify.check import FAILED, OK, Check
@@ -112,21 +112,21 @@ def checked(target: Revision) -> Record:
 
 def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
     """The nearest revision that can be restored, if there is one: of earlier ones, or else of later ones but the last."""
-    usable = []
-    stored_ones = [each.stored for each in revisions.read_all(kubectl.helm, target.release).found]
-    last = max((each.revision for each in stored_ones), default=0)
-    for stored in stored_ones:
-        is_other = stored.revision < target.revision or target.revision < stored.revision < last
-        if is_other and stored.status in RAN:
-            with suppress(HelmPinError):
-                usable.append((stored.revision, askable(checked_record(stored), stored)))
-    found = at_registry([references for _, references in usable], registries)
-    whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
-    if not whole:
-        return "push the image again, or deploy another version: no other revision can be restored"
-    nearest = max((number for number in whole if number < target.revision), default=min(whole))
-    back = helm_command(f"pin rollback {target.release} {nearest} --verify")
-    return f"revision {nearest} can be restored: {back}"
+    found = revisions.read_all(kubectl.helm, target.release).found
+    last = max((each.stored.revision for each in found), default=0)
+    ran = [each.stored for each in found if has_run(each.status, each.description)]
+    earlier = [each for each in reversed(ran) if each.revision < target.revision]
+    usable: list[tuple[Revision, Record, list[Reference]]] = []
+    for stored in [*earlier, *(each for each in ran if target.revision < each.revision < last)]:
+        with suppress(HelmPinError):
+            usable.append((stored, record := checked_record(stored), askable(record, stored)))
+    for (stored, record, _), lacks in zip(usable, at_registry([each for *_, each in usable], registries), strict=True):
+        if lacks.gone or lacks.silent:
+            continue
+        if not children.gone(record, stored, registries, kubectl)[0]:
+            back = helm_command(f"pin rollback {target.release} {stored.revision} --verify")
+            return f"revision {stored.revision} can be restored: {back}"
+    return "push the image again, or deploy another version: no other revision can be restored"
 
 
 def check_stored(now: Revision, record: Record, number: int) -> None:

@@ -35,6 +35,9 @@ OURS = ("Rollback to 1", ('Rollback "web" failed',))
         ([ONE], None),
         ([ONE, TWO, FAILED._replace(status="pending-upgrade"), FOUR], 2),
         ([ONE, TWO._replace(status="uninstalled"), FOUR], 2),
+        ([ONE, FAILED._replace(status="superseded"), FOUR], 1),
+        ([ONE, TWO._replace(description='Rollback "web" failed: no'), FOUR], 1),
+        ([ONE, TWO._replace(description='Release "web" is due; failed: none'), FOUR], 2),
     ],
 )
 def test_the_last_that_ran(rows: list[HistoryRow], ran: int | None) -> None:
@@ -90,6 +93,8 @@ def test_a_revision_that_never_ran() -> None:
     assert never_ran(rows, 3) == "revision 3 has status failed: it never deployed successfully"
     assert [never_ran(rows, number) for number in (1, 2, 4, 9)] == [""] * 4
     assert never_ran([ONE, TWO._replace(status="uninstalled")], 2) == ""
+    later = FAILED._replace(status="superseded", description='Upgrade "web" failed: a\n\tb')
+    assert never_ran([later, FOUR], 3) == 'revision 3 never deployed successfully: Upgrade "web" failed: a b'
 
 
 class TestMoved:

@@ -77,6 +77,10 @@ class World:
         self.checks = [Check("workloads", OK, "2 as in the manifest", matched=2), Check("pods", OK, "3", matched=3)]
         self.unreadable = ""
 
+    def gone(self, record: Record, *_: object) -> tuple[list[str], list[Any]]:
+        """What is gone of an index: of A alone."""
+        return (self.children if any(image.digest == A for image in record.images) else []), self.silent
+
     def resolve(self, references: Iterable[Reference], *_: object) -> dict[Reference, Any]:
         return {
             r: RegistryError(r, kind, "why")
@@ -102,7 +106,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(restore, "read_live", made.read_live)
     monkeypatch.setattr(restore, "live_check", lambda *_: made.checks[0])
     monkeypatch.setattr(restore, "pods_check", lambda *_: made.checks[1])
-    monkeypatch.setattr(restore.children, "gone", lambda *_: (made.children, made.silent))
+    monkeypatch.setattr(restore.children, "gone", made.gone)
     monkeypatch.setattr(restore.revisions, "history", made.history)
     infos = lambda *_: Revisions([RevisionInfo(r, "default", "", "", "", "") for r in made.revisions])  # noqa: E731
     monkeypatch.setattr(restore.revisions, "read_all", infos)
@@ -200,6 +204,8 @@ def test_a_platform_that_is_gone(world: World) -> None:
     assert error.what == "1 platform is gone from the registry"
     assert (error.where, error.why) == (["release web, revision 3"], world.children[0])
     assert error.hint.endswith("helm pin rollback web 1 --verify")
+    world.revisions = [stored(1, A), stored(2, A), stored(4, A), stored(5, B, "deployed")]
+    assert refused(VerificationFailed, stored(3, A)).hint.endswith("no other revision can be restored")
 
 
 def test_a_platform_for_which_the_registry_does_not_answer(world: World) -> None:
