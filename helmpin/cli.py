@@ -15,6 +15,10 @@ from helmpin import __version__, env, lifeline, timeline
 from helmpin.command_table import COMMANDS
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 
+HELMS_OWN = frozenset(
+    {"uninstall", "delete", "list", "ls", "get", "status", "show", "pull", "push", "package", "repo", "search"}
+)
+"""Commands of helm that somebody may expect here."""
 NOTHING_YET = {
     "upgrade": "nothing was deployed",
     "install": "nothing was deployed",
@@ -103,6 +107,8 @@ def run(argv: list[str]) -> int:
     if name not in COMMANDS:
         from difflib import get_close_matches
 
+        if name in HELMS_OWN:
+            raise UsageError(f"unknown command: {name}", hint=f"helm {name} does it; helm-pin has nothing to add")
         close = get_close_matches(name, COMMANDS)
         hint = f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(COMMANDS)}; see helm pin --help"
         raise UsageError(f"unknown command: {name}", hint=hint)

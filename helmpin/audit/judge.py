@@ -21,7 +21,7 @@ from helmpin.audit.findings import (
 from helmpin.audit.gather import Snapshot
 from helmpin.audit.mixed import mixed_tags
 from helmpin.audit.registries import Answer, Question, ReleaseId, ask
-from helmpin.cluster.pods import Pods, compare_pods
+from helmpin.cluster.pods import Pods, compare_pods, idle
 from helmpin.cluster.workloads import (
     RELEASE_NAME,
     RELEASE_NAMESPACE,
@@ -220,7 +220,9 @@ def without_records(snapshot: Snapshot) -> list[Release]:
             by_release[annotations.get(RELEASE_NAMESPACE, ""), annotations[RELEASE_NAME]].append(item)
     out = []
     for (namespace, name), items in sorted(by_release.items()):
-        images = {image: split(image)[2] or "" for item in items for image in slots(item).values()}
+        kept = idle(items)
+        running = [item for item in items if item["metadata"].get("uid") not in kept]
+        images = {image: split(image)[2] or "" for item in running for image in slots(item).values()}
         charts = {(item["metadata"].get("labels") or {}).get("helm.sh/chart", "") for item in items} - {""}
         findings = [AuditFinding(UNKNOWN, "its stored revisions cannot be listed: only live objects were looked at")]
         findings += [

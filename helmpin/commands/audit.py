@@ -91,7 +91,7 @@ def _say_what_is_missing(audits: Sequence[Audit]) -> bool:
     unanswered = dict.fromkeys(each for audit in audits for each in audit.unanswered)
     for registry in dict.fromkeys(registry for registry, _ in unanswered):
         reasons = "; ".join(why for each, why in unanswered if each == registry)
-        output.say(f"No answer from {registry}: {reasons}; not all of its digests and tags are known.")
+        output.say(f"{registry} did not say: {reasons}; not all of its digests and tags are known.")
     return bool(unanswered)
 
 
@@ -127,6 +127,8 @@ def _fail_on(request: Request) -> set[str]:
 def _gathered(request: Request) -> list[Snapshot]:
     everywhere = request.options["all-namespaces"]
     contexts = list(dict.fromkeys(request.options["context"]))
+    if contexts and "HELM_KUBECONTEXT" in take(command_line_of_parent())[1]:
+        raise UsageError("--kube-context has no effect with --context", hint="leave one out")
     own = bool(contexts) and not everywhere and not _namespace_given(request)
 
     def read(context: str) -> Snapshot:

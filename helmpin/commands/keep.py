@@ -96,10 +96,15 @@ def run(request: Request) -> int:
 
 def _hints(failed: Sequence[KeepRow]) -> Iterator[str]:
     """What can be done about each kind of failure."""
-    if gone := [row for row in failed if row.error and row.error.kind == "not-found"]:
+    lost = [row for row in failed if row.error and row.error.kind == "not-found"]
+    if some := [row for row in lost if row.error and row.error.status != 404]:
+        digests = ", ".join(dict.fromkeys(f"{row.image}@{row.digest}" for row in some))
+        yield f"the registry accepts no new tag where a part is gone, such as one platform ({digests}): push the same image again"
+    gone = [row for row in lost if row not in some]
+    if gone:
         digests = ", ".join(dict.fromkeys(f"{row.image}@{row.digest}" for row in gone))
         yield f"no rollback can run what is gone ({digests}): push the same image again, or leave its revisions alone"
-    others = [row.error for row in failed if row.error and row not in gone]
+    others = [row.error for row in failed if row.error and row not in lost]
     refused = [error for error in others if error.kind == "unauthorized" or error.status == 403]
     if refused:
         yield "log in with an account that may push to these repositories"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from helmpin import output, structured
 from helmpin.arguments import is_on, with_switch
-from helmpin.errors import UsageError
+from helmpin.errors import Refused, UsageError
 from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import REUSE
 from helmpin.plan.prepare import Prepared, prepare, say_default_lists, say_lock, say_without_image
 from helmpin.release.undo import config_without_digests
+from helmpin.render.coalesce import holds_null
 from helmpin.render.values import REUSE_FLAGS
 from helmpin.request import Request, refuse_suggest_when_locked, release_and_chart
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # what shows a plan is imported when there is one, so that he
 
 FOR_OTHERS = ("values", "kustomize", "images")
 """Output for other tools, which is complete or refused."""
+_NO_FLAG = "no flag makes helm reuse the values without earlier digests, or with these nulls"
 
 
 def run(request: Request) -> int:
@@ -54,6 +56,10 @@ def run(request: Request) -> int:
             output.say(
                 f"The values of revision {previous.revision} are left out: helm reuses none if a file gives values. To keep them, "
                 f"give {REUSE} both here and to helm."
+            )
+        if form == "values" and reuses and prepared.reuse == "--reset-values" and holds_null(plan.rendered.given):
+            output.say(
+                "Give helm --reset-values with this file: of reused values, a null would remove helm-pin's digest alone."
             )
         if previous and previous.status.startswith("pending-"):
             output.say(
@@ -105,6 +111,8 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
     if form in FOR_OTHERS:
         _refuse(request, plan)
         plan.refuse_without_image()
+        if form == "values" and prepared.reuse is None:
+            _refuse_reuse(partial=request.options["partial"])
         if through := ", ".join(image.image for image in plan.images if image.is_let_through):
             output.say(f"Without a digest, because it is allowed: {through}.")
         options = {name: request.options[name] for name in ("partial", "names")}
@@ -116,14 +124,24 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
     else:
         structured.show(show.describe(plan, deployed, _more(request, plan), prepared.reuse), form)
         if prepared.reuse is None:
-            output.say(
-                "Incomplete: no flag makes helm reuse the values without earlier digests; helm pin upgrade does it."
-            )
+            output.say(f"Incomplete: {_NO_FLAG}; helm pin upgrade does it.")
         if beyond := plan.beyond_values():
             is_refused = any(image.why_unpinned and not image.is_let_through for image in plan.images)
             way = "" if is_refused else f"; helm pin upgrade pins {'it' if len(beyond) == 1 else 'them'}"
             images = show.listed_beyond(plan, [image.image for image in beyond])
             output.say(f"Incomplete: no value carries {images}{way}.")
+
+
+def _refuse_reuse(*, partial: bool) -> None:
+    """Report that plain helm would reuse other values. Raises Refused, unless --partial was given."""
+    if partial:
+        output.say(f"Incomplete: {_NO_FLAG}.")
+        return
+    raise Refused(
+        "a values file is not enough here",
+        why=_NO_FLAG,
+        hint="deploy with helm pin upgrade, or give all values both here and to helm; --partial prints what it can",
+    )
 
 
 def _more(request: Request, plan: Plan) -> show.More:

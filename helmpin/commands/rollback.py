@@ -222,7 +222,10 @@ def _helm(request: Request, before: Sequence[HistoryRow], number: int) -> None:
         return
     state, description = _state(request, before, number)
     lost = damaged.hidden(Kubectl(request.helm), name, before[-1].revision) if before and state else []
-    hint = f"{helm_command(f'pin history {name}')} shows where to go from here"
+    hint = (
+        outcome.after_pending(request.helm, name)
+        or f"{helm_command(f'pin history {name}')} shows where to go from here"
+    )
     if not state:
         hint = f"{helm_command('list --all-namespaces', namespace=None)} lists releases with their namespaces"
     elif not before:

@@ -126,6 +126,15 @@ def _read_despite_signals(helm: Helm, release: str) -> list[HistoryRow]:
     return History(helm, release, 10).rows()
 
 
+def after_pending(helm: Helm, release: str) -> str:
+    """What to do about a helm that has ended and left a release pending, which locks it; '' if it did not, or that is not known."""
+    with suppress(HelmPinError):
+        known = History(helm, release, 10).rows()
+        way = _after_pending(release, known).removeprefix("; ") if known else ""
+        return f"the release stays locked until then: {way}" if way else ""
+    return ""
+
+
 def _after_pending(release: str, known: Sequence[HistoryRow]) -> str:
     """What to do if the latest revision is pending; else ''."""
     if not known[-1].status.startswith("pending-"):
@@ -233,7 +242,9 @@ def _no_namespace(helm: Helm, known: Sequence[HistoryRow]) -> str:
 
 
 def _too_long(helm: Helm, arguments: Sequence[str]) -> str:
-    """If the release is too big to be stored: its size, and how much of it is helm-pin's record; else ''."""
+    """If the release is too big to be stored: its size, and how much of it are helm-pin's record and its own templates (it may also
+    have changed the chart's); else ''."""
+    from helmpin.chart import OWN_FOLDER
     from helmpin.release.record import ANNOTATION
     from helmpin.release.storage import stored_as
 
@@ -243,14 +254,24 @@ def _too_long(helm: Helm, arguments: Sequence[str]) -> str:
         whole = json.loads(helm.run([*arguments, "--dry-run=client", "--output=json"]))
         size = _stored_size(whole)
         del whole["chart"]["metadata"]["annotations"][ANNOTATION]
+        record = size - _stored_size(whole)
+        for part in ("templates", "files"):
+            kept = [each for each in whole["chart"].get(part) or [] if not each["name"].startswith(OWN_FOLDER)]
+            whole["chart"][part] = kept
         added = size - _stored_size(whole)
     except (HelmFailed, ValueError, LookupError, TypeError):
         return ""
     if size < SECRET_BYTES:
         return ""
+    templates = f" and {added - record} its templates" if added > record else ""
+    values = (
+        "Have values set the images that it pins in templates (helm pin plan shows them), remove"
+        if templates
+        else "Remove"
+    )
     return (
-        f"the stored release has about {size} bytes, {added} of them helm-pin's record; a Secret can hold {SECRET_BYTES}. "
-        "Remove files from the chart (.helmignore), or store releases in a database (HELM_DRIVER=sql)"
+        f"the stored release has about {size} bytes, {record} of them helm-pin's record{templates}; a Secret can hold "
+        f"{SECRET_BYTES}. {values} files from the chart (.helmignore), or store releases in a database (HELM_DRIVER=sql)"
     )
 
 

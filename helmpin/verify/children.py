@@ -42,7 +42,7 @@ def with_children(
     if lacks or lines:
         summary = f"{count(len(lacks) + len(lines), 'platform')} {'missing' if lacks else 'gone'}"
         return check._replace(verdict=FAILED, summary=summary, details=(*lacks, *lines, *check.details))
-    return check._replace(verdict=UNKNOWN, summary="a registry did not answer") if silent else check
+    return check._replace(verdict=UNKNOWN, summary="a registry did not say") if silent else check
 
 
 def gone(

@@ -88,7 +88,7 @@ def registry_has(images: Iterable[Image], registries: Registries) -> Check:
             unread=silent,
         )
     if silent:
-        return Check(name="registry", verdict=UNKNOWN, summary="a registry did not answer", details=tags, unread=silent)
+        return Check(name="registry", verdict=UNKNOWN, summary="a registry did not say", details=tags, unread=silent)
     note = f"; {count(len(moved), 'tag')} moved since" if moved else ""
     note += f"; {count(len(unknown), 'tag')} unknown" if unknown else ""
     return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tags)

@@ -482,7 +482,7 @@ class TestForms:
         assert unanswered.startswith(f"{app.registry}: ")
         done = app.machine.pin("audit", *nobody, "-o", "prometheus", "--fail-on", "moved")
         assert done.status == 5
-        assert f"No answer from {app.registry}: " in done.stderr
+        assert f"{app.registry} did not say: " in done.stderr
         assert 'helm_pin_audit_unread{context=""} 1' in done.stdout
         assert re.findall(r'^helm_pin_release_images_moved\{.*release="(\w+)"', done.stdout, re.MULTILINE) == ["plain"]
 

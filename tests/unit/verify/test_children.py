@@ -240,7 +240,7 @@ def test_both_are_counted(world: World) -> None:
 def test_what_a_registry_does_not_answer_is_not_there_for_certain(world: World) -> None:
     world.errors = {AMD: "rate-limited"}
     unread = ("one did not answer", f"docker.io/library/web@{AMD}: docker.io: why")
-    unknown = CHECK._replace(verdict=UNKNOWN, summary="a registry did not answer", unread=unread)
+    unknown = CHECK._replace(verdict=UNKNOWN, summary="a registry did not say", unread=unread)
     assert checked(stored()) == unknown
     world.answer = RegistryError(WEB, "rate-limited", "why")
     unread = ("one did not answer", f"docker.io/library/web@{INDEX}: docker.io: why")
@@ -257,7 +257,7 @@ def test_what_is_gone_decides_where_something_else_is_not_answered(world: World)
 def test_platforms_that_a_registry_does_not_tell(world: World) -> None:
     world.details = RegistryError(WEB, "unreachable", "connection refused")
     found = checked(stored(), NODES)
-    assert (found.verdict, found.summary, found.details) == (UNKNOWN, "a registry did not answer", CHECK.details)
+    assert (found.verdict, found.summary, found.details) == (UNKNOWN, "a registry did not say", CHECK.details)
     told = f"docker.io/library/web@{INDEX}: its platforms are not known: docker.io: connection refused"
     assert found.unread == ("one did not answer", told)
     world.details = RegistryError(WEB, "not-found", "manifest unknown")
