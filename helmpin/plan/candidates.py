@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
@@ -48,8 +48,9 @@ def candidates(
     """
     sought = Sought(image=image, digest=digest, scope=scope, values=values, scan=scan)
     ranked = _by_likelihood(sought)
-    of_components = [*_tags_of_components(sought, names), *_of_components(sought, names)]
-    ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
+    own, of_components = list(_tags_of_components(sought, names)), list(_of_components(sought, names))
+    first, others = (ranked[0], ranked[1:]) if ranked else ([], [])
+    ranked = [[*_of_its_own(sought, own, first), *first, *own, *of_components], *others]
     allowed = [[c for c in options if all(map(values.can_set, c.settings))] for options in ranked]
     return [options for options in allowed if options]
 
@@ -61,6 +62,14 @@ def nulled(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, 
     sought = Sought(image=image, digest=digest, scope=scope, values=values, scan=scan)
     every = (candidate for options in _by_likelihood(sought) for candidate in options)
     return [c for c in every if any(values.is_nulled(setting.path) for setting in c.settings)]
+
+
+def _of_its_own(sought: Sought, own: Iterable[Candidate], others: Sequence[Candidate]) -> list[Candidate]:
+    """Those tags of components that come before the other candidates: where the first of these is beside no image's name and no
+    fewer lines read it, components that are off may share it."""
+    if not others or any(_is_named(sought, setting.path) for setting in others[0].settings):
+        return []
+    return [each for each in own if _readers(sought, each) <= _readers(sought, others[0])]
 
 
 def _by_likelihood(sought: Sought) -> list[list[Candidate]]:
@@ -97,7 +106,12 @@ def _by_likelihood(sought: Sought) -> list[list[Candidate]]:
     # one of these may still feed what the others leave: another value may win over its tag
     less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
-    options = _distinct([*known, *alone, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved])
+    fewer = [
+        each for each in alone if known and _is_digest(each) and _readers(sought, each) < _readers(sought, known[0])
+    ]
+    options = _distinct(
+        [*fewer, *known, *alone, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved]
+    )
     return [options, *(by_anchor[anchor] for anchor in others)]
 
 
@@ -111,6 +125,11 @@ def _alone(sought: Sought, mine: Iterable[Candidate], beside: Iterable[Candidate
     read = [each for each in mine if _readers(sought, each)]
     unset = [each for each in beside if not is_set[each]]
     return [each for each in (*unset, *read) if not fewest or _readers(sought, each) <= fewest]
+
+
+def _is_digest(candidate: Candidate) -> bool:
+    """Whether a candidate sets a digest alone."""
+    return candidate.strategy == "digest key"
 
 
 def _readers(sought: Sought, candidate: Candidate) -> int:

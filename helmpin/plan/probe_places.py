@@ -113,12 +113,15 @@ def takes_whole(key: str) -> bool:
 
 
 def holding(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
-    """The values that hold the end of an image, with the text to put there; a number counts only under a key for a tag or a part of
-    one."""
+    """The values that hold the end of an image, with the text to put there. A number counts only under a key for a tag or a part of
+    one, and so does a word at the end of a tag, unless it stands beside an image's name: `arch: amd64` may mean more."""
+    _, tag, _ = split(each.image)
     for end in ends_of(each.image):
+        is_word = end != tag and (tag or "").endswith(end) and not end[0].isdigit()
         for path in values.at(end):
             held = lookup(values.tree, path)
-            if (isinstance(held, str) or OPEN_KEY.fullmatch(last_key(path))) and not is_template(held):
+            is_meant = OPEN_KEY.fullmatch(last_key(path)) or (is_word and names_beside(path, values))
+            if (is_meant or (isinstance(held, str) and not is_word)) and not is_template(held):
                 yield path, text_of(held).strip()
 
 

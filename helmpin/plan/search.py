@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
@@ -149,6 +149,8 @@ class Search:
         if not result.failing and not result.collateral:
             self.result = attempt
             return
+        if self._drop_wrong_guesses(settings, result):
+            return
         overridden = self._overridden(result)
         self.tried.add(
             {
@@ -244,6 +246,25 @@ class Search:
                     group.advance(banned)
 
     # -- what a render taught ----------------------------------------------------------------------------------------
+
+    def _drop_wrong_guesses(self, settings: Mapping[UseKey, Collection[Setting]], result: Comparison) -> bool:
+        """Drop values that only a tag suggests, where they did not pin the image, if there is another fault: they may have caused
+        it, so that nothing else is judged by this result. Returns whether there were any. settings: by each use, what was set."""
+        guesses = [
+            group
+            for group in self._active()
+            if all(candidate.by_tag_only for candidate in group.current())
+            and all(use.key in result.failing for use in group.uses)
+        ]
+        wrong = {use.key for group in guesses for use in group.uses}
+        if not (guesses and (result.collateral or result.failing - wrong)):
+            return False
+        self.tried.add({key: some for key, some in settings.items() if key in wrong}, result.failing)
+        for group in guesses:
+            images = [result.images.get(use.key, "") for use in group.uses]
+            self._note(group.uses, f"{_names(group.current())}: gives {images[0]!r}")
+            group.fail(images)
+        return True
 
     def _blame_collateral(self, result: Comparison) -> list[Group]:
         """Drop what may have caused the differences. Returns the groups that were blamed, or got their values back."""

@@ -15,7 +15,7 @@ from which the templates of the other images cut the digest off.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, cached_property, partial
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
@@ -164,8 +164,19 @@ class ValueProbe:
         self._shows_marks = self._shows_marks or any(map(MARK.search, gives))
         if self._probe.sharing:
             self._shared = self._in_several(result)
-        if not self._shared and (found := self._reached(result)):
+        found = {} if self._shared else self._reached(result)
+        self._refused |= self._crowding(result, found)
+        if found:
             self._pins, self._proofs = found, MOST_PROOFS
+
+    def _crowding(self, result: Comparison, found: Collection[UseKey]) -> set[ValuePath]:
+        """The places that hold nothing, and whose marks came out after another one, in uses that are not in `found`: a suffix that
+        is empty may stay so."""
+        paths = {mark.mark: mark.path for mark in self._probe.marks}
+        images = (result.images.get(each.fact.use.key, "") for each in self._left() if each.fact.use.key not in found)
+        shown = [[paths[mark] for mark in MARK.findall(image) if mark in paths] for image in images]
+        shown = [[path for path in some if path not in self._names] for some in shown]
+        return {some[-1] for some in shown if len(some) > 1 and some[-1] in self._guesses}
 
     def _named_values(self, why: str) -> set[ValuePath]:
         """The values with marks that helm's message names."""
@@ -311,9 +322,13 @@ class ValueProbe:
             for each in self._probe.marks:  # what it prints may have marks too
                 before = before.replace(f"-{each.mark}", "")
             return f"{mark.text}@{fact.digest}" if before == wanted and gives.endswith(mark.mark) else ""
-        before = self._without_guesses(self._without_names(gives.removesuffix(mark.value)))
-        ends = gives.endswith(mark.value) and wanted.startswith(before)
-        return f"{wanted.removeprefix(before)}@{fact.digest}" if ends else ""
+        if not gives.endswith(mark.value):
+            return ""
+        before = self._without_names(gives.removesuffix(mark.value))
+        if MARK.search(before) and mark.path not in self._guesses and mark.text and wanted.endswith(mark.text):
+            return f"{mark.text}@{fact.digest}"  # what the other mark stands for cannot be told
+        before = self._without_guesses(before)
+        return f"{wanted.removeprefix(before)}@{fact.digest}" if wanted.startswith(before) else ""
 
     def _without_names(self, text: str) -> str:
         """A text without the marks of names."""

@@ -92,7 +92,12 @@ def test_the_end_of_a_tag() -> None:
     assert pins(values, "t/web:version-1.7.41", lambda read: f"t/{read('name')}:version-{read('grav')}") == {
         "grav": f"1.7.41@{A}"
     }
-    assert pins({"end": "-slim"}, "t/web:1-slim", lambda read: f"t/web:1{read('end')}") == {"end": f"-slim@{A}"}
+    for key in ("suffix", "image.edition"):
+        values = {"suffix": "-slim"} if key == "suffix" else {"image": {"repository": "t/web", "edition": "-slim"}}
+        assert pins(values, "t/web:1-slim", lambda read, key=key: f"t/web:1{read(key)}") == {key: f"-slim@{A}"}
+    assert pins({"edition": "-slim"}, "t/web:1-slim", lambda read: f"t/web:1{read('edition')}") == {}, (
+        "it may mean more"
+    )
     values = {"image": {"name": "t/web", "suffix": ""}, "ldap": {"suffix": ""}}
     assert pins(values, "t/web:1", lambda read: f"t/web:1{read('image.suffix')}") == {"image.suffix": f"@{A}"}
     assert marked(probe(values, use("t/web:1")).next()) == ["image.suffix"]
@@ -224,8 +229,8 @@ def test_a_mark_stands_behind_a_text_that_may_stand_there() -> None:
     texts = {dotted_key(path): value.rpartition("-")[0] for path, value in marks.settings}
     whole, tag = "t/web:1-ab", "1-ab"
     assert texts == {"imageOverride": whole, "tagOverride": tag, "image.tag": tag, "tagSuffix": "", "ref": whole}
-    marks = probe({"end": "ab", "one": "b"}, use("t/web:1-ab"), reads=[("image", "a", "b")]).next()
-    assert marked(marks) == ["end"], "one character is no end, and a map takes no text"
+    marks = probe({"suffix": "ab", "one": "b"}, use("t/web:1-ab"), reads=[("image", "a", "b")]).next()
+    assert marked(marks) == ["suffix"], "one character is no end, and a map takes no text"
 
 
 @pytest.mark.parametrize("held", ["latest", "auto", "{{ .Chart.AppVersion }}"])
