@@ -58,6 +58,8 @@ _NO_IMAGE = frozenset(
 _MAY_BE_FOUND = (*map(re.compile, (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "MAGE", r"\\[xuU/\r\n]", "!!", "!<")),)
 """What a manifest has that names an image outside pod specs: what is certain to be a reference, a key that names an image, as in a
 patch of a pod spec; or escapes or tags, with which any of these may be written otherwise."""
+_FLAG, _FLAG_ALONE = re.compile(r"(-*[\w.-]+)="), re.compile(r"--?[A-Za-z][\w.-]*")
+"""The flag of an argument, before its value and as an argument of its own."""
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 _OWN_GROUPS = frozenset(
@@ -123,15 +125,15 @@ class ExtraImageRules:
         to other objects or creates."""
         kind, is_custom = (str(item.get("kind")), _is_custom(item)) if isinstance(item, dict) else ("", False)
         runs = {found.path for found in find.images(item)}
-        for path, place, text in _leaves(item, (), kind):
+        for path, place, text, flag in _leaves(item, (), kind):
             if not path or path in runs:
                 continue
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
             found = found or list(_certain(text))
-            if not found and _is_image_by_key(_key(path, place, text), text, is_custom=is_custom):
+            if not found and _is_image_by_key(_key(path, place, flag), text, is_custom=is_custom):
                 found = [(text, 0)] if any(split(text)[1:]) else []
-            here = [p for p in self.patterns if _is_at(p, place, text)]
-            if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
+            here = [p for p in self.patterns if _is_at(p, place, flag)]
+            if not found and (here := [p for p in here if _may_take(p, path, place, text, flag)]):
                 image = text.rpartition("=")[2]
                 is_whole = any(split(image)[1:]) or not _has_tag_beside(item, path, image)
                 found = [(image, len(text) - len(image))] if _is_reference(image) and is_whole else []
@@ -140,7 +142,7 @@ class ExtraImageRules:
                 by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
                 yield OutsideImage(image, leaf, place, by)
             if (
-                not found and is_custom and _is_untagged(item, path, place, text)
+                not found and is_custom and _is_untagged(item, path, place, text, flag)
             ):  # it moves with `latest`, so it is reported
                 yield OutsideImage(text, path, place, ())
 
@@ -156,42 +158,46 @@ def rules() -> list[OperatorRule]:
     return [OperatorRule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
 
 
-def _is_untagged(item: Any, path: ObjectPath, place: str, text: str) -> bool:
+def _is_untagged(item: Any, path: ObjectPath, place: str, text: str, flag: str) -> bool:
     """Whether a text of a custom resource is an image without a tag, where the rules for operators know one. It needs a host: no
     pattern asked for it. (The operator that an environment variable configures may add the tag.)"""
-    is_known = _HAS_HOST.match(text) and _is_at(OPERATORS, place, text) and _may_take(OPERATORS, path, place, text)
+    is_known = (
+        _HAS_HOST.match(text) and _is_at(OPERATORS, place, flag) and _may_take(OPERATORS, path, place, text, flag)
+    )
     return bool(is_known) and _is_reference(text) and not _has_tag_beside(item, path, text)
 
 
-def _is_at(pattern: str, place: str, text: str) -> bool:
+def _is_at(pattern: str, place: str, flag: str) -> bool:
     if pattern == OPERATORS:
-        return any(_matches(rule, place, text) for rule in rules())
+        return any(_matches(rule, place, flag) for rule in rules())
     return fnmatchcase(place, pattern)
 
 
-def _matches(rule: OperatorRule, place: str, text: str) -> bool:
-    return fnmatchcase(place, rule.path) and (not rule.flag or fnmatchcase(text.partition("=")[0], rule.flag))
+def _matches(rule: OperatorRule, place: str, flag: str) -> bool:
+    return fnmatchcase(place, rule.path) and (not rule.flag or fnmatchcase(flag, rule.flag))
 
 
-def _may_take(pattern: str, path: ObjectPath, place: str, text: str) -> bool:
+def _may_take(pattern: str, path: ObjectPath, place: str, text: str, flag: str) -> bool:
     """Whether a pattern may match a text that is not certain to be a reference: its key names an image, or the pattern's last part
-    names it (`Fleet/spec/runtime`, `*/env/AGENT/value`)."""
+    names it (`Fleet/spec/runtime`, `*/env/AGENT/value`). The rules for operators take no name without a tag from an argument: the
+    program may add one."""
     depth = 2 if path[-1:] == ("value",) else 1
-    key = _key(path, place, text)
+    key = _key(path, place, flag)
     if key.lower() in _NO_IMAGE:
         return False
-    if pattern == OPERATORS or _is_image_key(key):
+    if pattern == OPERATORS:
+        return not flag or any(split(text.rpartition("=")[2])[1:])
+    if _is_image_key(key):
         return True
     own, parts = place.split("/")[-depth:][0], pattern.split("/")
     part = parts[-depth] if len(parts) >= depth else ""
     return bool(part.strip("*?")) and fnmatchcase(own, part)
 
 
-def _key(path: ObjectPath, place: str, text: str) -> str:
-    """The key that says what a text is: the flag before a `=`, the name of an environment variable, or the nearest key."""
-    flag = re.match(r"-*([\w.-]+)=", text)
+def _key(path: ObjectPath, place: str, flag: str) -> str:
+    """The key that says what a text is: its flag, the name of an environment variable, or the nearest key."""
     if flag:
-        return flag[1]
+        return flag.lstrip("-")
     if path[-1:] == ("value",):
         return place.split("/")[-2]
     return next((part for part in reversed(path) if isinstance(part, str)), "")
@@ -262,10 +268,11 @@ def _in_patch(text: str) -> list[tuple[str, int]]:
 
 
 def _leaves(
-    node: Any, path: ObjectPath, place: str, *, in_policy: bool = False, is_made: bool = False
-) -> Iterator[tuple[ObjectPath, str, str]]:
-    """(path, place, text) of the string leaves that can hold a reference. in_policy: whether the node is in a policy. is_made:
-    whether it is in what that policy adds or creates, which is no pattern."""
+    node: Any, path: ObjectPath, place: str, *, in_policy: bool = False, is_made: bool = False, before: Any = None
+) -> Iterator[tuple[ObjectPath, str, str, str]]:
+    """(path, place, text, flag) of the string leaves that can hold a reference. flag: that of an argument, `--image` of `--image=x`
+    and of `--image x`; '' for others. before: the element before it in its list. in_policy: whether the node is in a policy.
+    is_made: whether it is in what that policy adds or creates, which is no pattern."""
     if isinstance(node, dict):
         in_policy = in_policy or find.is_policy(node)
         for key, child in node.items():
@@ -274,9 +281,13 @@ def _leaves(
                 yield from _leaves(child, (*path, key), f"{place}/{key}", in_policy=in_policy, is_made=made)
     elif isinstance(node, list):
         for i, child in enumerate(node):
-            yield from _leaves(child, (*path, i), f"{place}/{_called(child, i)}", in_policy=in_policy, is_made=is_made)
+            own = f"{place}/{_called(child, i)}"
+            before = node[i - 1] if i else None
+            yield from _leaves(child, (*path, i), own, in_policy=in_policy, is_made=is_made, before=before)
     elif isinstance(node, str) and (is_made or not in_policy) and (":" in node or "/" in node):
-        yield path, place, node
+        flag = _FLAG.match(node)
+        alone = _FLAG_ALONE.fullmatch(before) if isinstance(before, str) else None
+        yield path, place, node, flag[1] if flag else alone[0] if alone else ""
 
 
 def _called(item: Any, index: int) -> str:

@@ -45,6 +45,29 @@ def test_what_is_a_reference_for_certain_is_reported() -> None:
     assert found(POD) == {"example.com/t/sidecar:1": False, "example.com/t/agent:1": False}
 
 
+@pytest.mark.parametrize("field", ["args", "command"])
+@pytest.mark.parametrize(
+    ("words", "images"),
+    [
+        (["--engine-image=t/engine:1"], ["t/engine:1"]),
+        (["--engine-image", "t/engine:1"], ["t/engine:1"]),
+        (["run", "-image", "t/engine:1", "t/other:1"], ["t/engine:1"]),
+        (["--engine-image", "t/engine"], []),  # the program may add a tag
+        (["--engine-image=t/engine"], []),
+        (["--image-pull-policy", "Always"], []),
+        (["--listen", "db:5432", "image", "t/b:1"], []),
+        (["--engine-image=", "t/b:1"], []),
+        (["--image-tag", "t/b:1"], ["t/b:1"]),
+    ],
+)
+def test_the_rules_for_operators_know_arguments(field: str, words: list[str], images: list[str]) -> None:
+    pod = {
+        "kind": "Pod",
+        "spec": {"containers": [{"name": "operator", "image": "example.com/t/operator:1", field: words}]},
+    }
+    assert [image for image, is_asked in found(pod, "operators").items() if is_asked] == images
+
+
 @pytest.mark.parametrize(
     ("pattern", "asked"),
     [
@@ -321,6 +344,7 @@ NAMED: list[Any] = [
     {"SIDECAR_IMAGES": "b:2"},
     {"env": [{"name": "RELATED_IMAGE_X", "value": "b:2"}]},
     {"args": ["--sidecar-image=b:2"]},
+    {"command": ["manager", "--sidecar-image", "b:2"]},
     {"podSpecPatch": '{"containers": [{"name": "c", "image": "b:2"}]}'},
 ]
 TREES = st.recursive(
