@@ -106,11 +106,9 @@ def _by_likelihood(sought: Sought) -> list[list[Candidate]]:
     # one of these may still feed what the others leave: another value may win over its tag
     less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
-    fewer = [
-        each for each in alone if known and _is_digest(each) and _readers(sought, each) < _readers(sought, known[0])
-    ]
+    digests = _digests_of_its_own(sought, known[:1], alone)
     options = _distinct(
-        [*fewer, *known, *alone, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved]
+        [*digests, *known, *alone, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved]
     )
     return [options, *(by_anchor[anchor] for anchor in others)]
 
@@ -127,9 +125,19 @@ def _alone(sought: Sought, mine: Iterable[Candidate], beside: Iterable[Candidate
     return [each for each in (*unset, *read) if not fewest or _readers(sought, each) <= fewest]
 
 
-def _is_digest(candidate: Candidate) -> bool:
-    """Whether a candidate sets a digest alone."""
-    return candidate.strategy == "digest key"
+def _digests_of_its_own(sought: Sought, known: Sequence[Candidate], alone: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates at digest keys without a value that come before the first known one: those read on a line with it, where other
+    lines read that one, too, perhaps for another image."""
+    for first in known:
+        beside, _ = sought.scan.beside([sought.chain(setting.path) for setting in first.settings])
+        return [
+            each
+            for each in alone
+            if each.strategy == "digest key"
+            and all(sought.chain(setting.path) in beside for setting in each.settings)
+            and _readers(sought, each) < _readers(sought, first)
+        ]
+    return []
 
 
 def _readers(sought: Sought, candidate: Candidate) -> int:

@@ -13,7 +13,7 @@ from helmpin.errors import HelmFailed
 from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
 from helmpin.private import write
-from helmpin.release.previous import Previous, PreviousReading, chart_defaults
+from helmpin.release.previous import Previous, PreviousReading, chart_defaults, undo_among_defaults
 from helmpin.release.undo import (
     changes_a_reused_list,
     comes_back,
@@ -102,16 +102,10 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
     implied = not flag
     if flag != "--reuse-values" and not config_without_digests(previous):
         return Reuse("--reset-values"), False  # nothing but our own digests, which are resolved again
-    if not previous.undo and not holds_list(previous.config):
+    defaults, is_among_them = _all_values(task, previous) if flag == "--reuse-values" else ("", False)
+    if not (previous.undo or holds_list(previous.config) or is_among_them):
         return Reuse(flag, implied=implied), bool(previous.config) or flag == "--reuse-values"
-    defaults = ""
-    if flag == "--reuse-values":
-        at = ["--all", "--revision", str(previous.revision), "--output=json"]
-        values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
-        undo = previous.undo
-        if previous.is_undo_of_earlier:
-            undo = tuple(with_defaults(previous, chart_defaults(task.helm, task.release, previous.revision)))
-        defaults, flag = for_helm(without_digests(values, undo)), REUSE
+    flag = REUSE if defaults else flag
     folder = task.folder
     reuse = Reuse(
         flag=flag,
@@ -123,6 +117,19 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
         implied=implied,
     )
     return reuse, True
+
+
+def _all_values(task: Task, previous: Previous) -> tuple[str, bool]:
+    """All values of the release, the chart's too, without helm-pin's digests, as JSON; and whether one was where the user's values
+    have nothing."""
+    at = ["--all", "--revision", str(previous.revision), "--output=json"]
+    values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
+    undo = previous.undo
+    if previous.is_undo_of_earlier:
+        undo = tuple(with_defaults(previous, chart_defaults(task.helm, task.release, previous.revision)))
+    values = without_digests(values, undo)
+    among_defaults = undo_among_defaults(task.helm, task.release, previous, values)
+    return for_helm(without_digests(values, among_defaults)), bool(among_defaults)
 
 
 class EarlyRender(NamedTuple):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from helmpin import output
-from helmpin.chart.setargs import lookup
+from helmpin.chart.setargs import dotted_key, lookup
 from helmpin.errors import HelmFailed, NoRelease, Unreadable, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.named_tuple import NamedTuple
 from helmpin.release.record import ANNOTATION, Record, Undo
 from helmpin.release.revision import RAN, Revision, has_run
+from helmpin.shapes import text_of
 
 if TYPE_CHECKING:
     from helmpin.release.storage import RevisionInfo
@@ -39,6 +41,7 @@ _ASKED = (
 """Revision, status, record and values as JSON, in one helm run."""
 _ASKED_DEFAULTS = f'{_VALUE}{{{{ template "value" .Release.Chart.Values }}}}'
 """The default values of the stored chart. Helm stores it without its dependencies."""
+_DIGITS = re.compile("[0-9a-f]{64}")
 _ROLLBACK = re.compile(r"Rollback to (\d+)")
 _UPGRADED = ("Upgrade ", "Install ", "Preparing ", "Release ")
 """helm's descriptions of a rollback, and the beginnings of the others, unless --description gives one (pkg/action)."""
@@ -238,3 +241,25 @@ def chart_defaults(helm: Helm, release: str, revision: int) -> dict[str, Any]:
     """The default values of a stored revision's chart. Raises HelmFailed."""
     at = ["--revision", str(revision), "--template", _ASKED_DEFAULTS]
     return _decoded(json.loads(helm.run(["get", "all", release, *at]))) or {}
+
+
+def undo_among_defaults(helm: Helm, release: str, previous: Previous, values: Mapping[str, Any]) -> tuple[Undo, ...]:
+    """What undoes helm-pin's digests where the user's values have nothing. Plain helm with --reuse-values makes all earlier values
+    the chart's (pkg/action/upgrade.go, reuseValues), ours too, and a null of the user then brings them back. A digest counts as
+    ours if a record has it at that path. values: all of the revision, without the digests that are known. Raises HelmFailed."""
+    from helmpin.release import revisions
+
+    found: dict[tuple[str | int, ...], Undo] = {}
+    if not _DIGITS.search(json.dumps(values)):  # as usual
+        return ()
+    for info in reversed(revisions.read_all(helm, release).found):
+        with suppress(VerificationFailed):
+            record = info.stored.record()
+            for entry in record.undo if record else ():
+                held, key = text_of(lookup(values, entry.path)), dotted_key(entry.path)
+                digests = (
+                    [image.digest.partition(":")[2] for image in record.images if key in image.values] if record else []
+                )
+                if lookup(previous.config, entry.path) is None and any(digest in held for digest in digests):
+                    found.setdefault(entry.path, entry)
+    return tuple(found.values())

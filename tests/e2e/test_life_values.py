@@ -245,6 +245,21 @@ def test_what_plain_helm_was_given_and_nothing_shows_is_reused(twins: Twins) -> 
     twins.both("upgrade")
 
 
+def test_a_null_brings_no_digest_of_ours_back(twins: Twins) -> None:
+    """With --reuse-values, plain helm makes earlier values the chart's, and a null in the user's brings those back."""
+    twins.both("install")
+    assert (
+        twins.helm("upgrade", OURS, twins.chart, "--reuse-values", "--set", "image.tag=null", UNVALIDATED).status == 0
+    )
+    assert not twins.stored(OURS).config["image"] and "@sha256:" in twins.images()[0]
+    for build in "BC":
+        twins.content.build = build
+        done = twins.pin("upgrade", OURS, twins.chart, "--reuse-values", UNVALIDATED)
+        assert done.status == 0, done.stderr
+        digest = twins.content.digest(("example.com", "team/app", "1.0.0"))
+        assert twins.images()[0] == f"example.com/team/app:1.0.0@{digest}"
+
+
 def test_plain_helm_and_lists_through_a_life(twins: Twins) -> None:
     """Tags that move, plain helm in between, a rollback to what it made, and one to what helm-pin made. A digest of ours that plain
     helm kept is resolved anew; and a secret in a list is in no record, and on no command line.
