@@ -26,7 +26,14 @@ def test_what_is_to_be_removed_at_the_end_is(status: int) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (status, "removed\n", "")
 
 
-@pytest.mark.parametrize(("word", "hint"), [("upgade", "did you mean upgrade?"), ("zz", "one of upgrade, install, ")])
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("upgade", "did you mean upgrade?"),
+        ("zz", "one of upgrade, install, "),
+        ("uninstall", "helm uninstall does it;"),
+    ],
+)
 def test_an_unknown_command(word: str, hint: str) -> None:
     with pytest.raises(UsageError, match=f"unknown command: {word}") as failed:
         cli.run([word])

@@ -64,6 +64,14 @@ def test_what_could_not_be_found_is_no_gate(monkeypatch: pytest.MonkeyPatch, fai
         ended(monkeypatch, MIXED, "--fail-on", fail_on)
 
 
+def test_a_context_beside_helms_own_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "command_line_of_parent", lambda: ["helm", "pin", "audit", "--kube-context", "b"])
+    with pytest.raises(UsageError, match="--kube-context has no effect with --context"):
+        ended(monkeypatch, MIXED, "--context", "a")
+    monkeypatch.setattr(audit, "command_line_of_parent", lambda: ["helm", "pin", "audit"])
+    assert ended(monkeypatch, MIXED, "--context", "a") == 0
+
+
 def test_what_fail_on_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="--fail-on does not know 'everything'") as caught:
         ended(monkeypatch, MIXED, "--fail-on", "drift,everything")

@@ -53,7 +53,9 @@ def answering(**statuses: str) -> Any:
         if "list" in statuses and "/tags/list" in request.target:
             return response(statuses["list"], b"{}")
         if request.method in statuses:
-            return response(statuses[request.method], b"{}", request.method)
+            unknown = b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown to registry"}]}'
+            body = unknown if statuses[request.method].startswith("400") else b"{}"
+            return response(statuses[request.method], body, request.method)
         if "/tags/list" in request.target:
             return response("200 OK", b'{"tags": ["keep-web_shop_0"]}')
         if request.method == "HEAD":
@@ -74,6 +76,7 @@ def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"PUT": "403 Forbidden"}, (), LOG_IN),
         ({"PUT": "500 Oh"}, (), "try again later"),
         ({"GET": "404 Not Found"}, (), "no rollback can run what is gone"),
+        ({"PUT": "400 Bad Request"}, (), "the registry accepts no new tag where a part is gone"),
         ({"DELETE": "405 Method Not Allowed"}, ("--prune",), "delete it with the registry's own tools"),
         ({"DELETE": "403 Forbidden"}, ("--prune",), LOG_IN),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helmpin import lifeline
+from helmpin.chart import OWN_FOLDER
 from helmpin.errors import HelmFailed, HelmStopped, NoRelease
 from helmpin.foreground import Ended
 from helmpin.helm_failure import IN_PROGRESS, helm_failed
@@ -319,6 +320,14 @@ def test_a_release_that_is_too_big_to_be_stored(driver: str, monkeypatch: pytest
     if driver != "sql":
         size, added = (int(number) for number in re.findall(r"(\d+) bytes, (\d+) of them", hint)[0])
         assert 1_048_576 < added < size < added + 200
+        assert "templates" not in hint
+        template = {"name": f"{OWN_FOLDER}x.tpl", "data": random.Random(2).randbytes(100_000).hex()}
+        whole = json.loads(big)
+        whole["chart"]["templates"] = [template, {"name": "templates/a.yaml", "data": ""}]
+        hint = failed([FOUR], dry_run=json.dumps(whole)).hint
+        (record, templates) = re.findall(r"(\d+) of them helm-pin's record and (\d+) its templates", hint)[0]
+        assert abs(int(record) - added) < 2_000 and 100_000 < int(templates) < 200_000
+        assert "Have values set the images" in hint
     for small in (release(10), "{}", "no JSON"):
         assert failed([FOUR], dry_run=small).hint == "correct what helm reports above, and run it again"
     assert failed([FOUR, HistoryRow(5, "failed", "x")], dry_run=big).hint == SEE, "it was stored"
