@@ -36,7 +36,7 @@ class KeepRow(NamedTuple):
     """That of the registry, if it failed."""
 
 
-class _Needed(NamedTuple):
+class Needed(NamedTuple):
     """What revisions need, as far as it can be read."""
 
     tags: dict[Reference, str]
@@ -57,7 +57,7 @@ def run(request: Request) -> int:
     name, prunes = request.positionals[0], request.options["prune"]
     read = revisions.read_all(request.helm, name)
     found = revisions.last_needed(read.found, wanted) if wanted else read.found
-    needed = _needed(found)
+    needed = needs_of(found)
     unread = [*needed.unread, *read.unread]
     if prunes and (doubts := [*unread, *revisions.doubts(read)]):
         raise HelmFailed(
@@ -111,9 +111,9 @@ def _hints(failed: Sequence[KeepRow]) -> Iterator[str]:
     yield from dict.fromkeys(error.hint for error in others if error.hint and error not in refused)
 
 
-def _needed(found: Sequence[RevisionInfo]) -> _Needed:
+def needs_of(found: Sequence[RevisionInfo]) -> Needed:
     """What these revisions need. One without a record is reported."""
-    needed = _Needed(tags={}, others={}, unread=[])
+    needed = Needed(tags={}, others={}, unread=[])
     for revision in found:
         stored = revision.stored
         try:

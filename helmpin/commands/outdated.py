@@ -28,7 +28,7 @@ class OutdatedRow(NamedTuple):
 def run(request: Request) -> int:
     """Print the tags that have moved. 1 when a release could not be read, else 5 when a registry did not answer."""
     found, unread = _revisions(request)
-    named, problems = _tags(found)
+    named, problems = tags_of(found)
     answers = resolve({tag.reference for _, some in named for tag in some}, request.settings.registry)
     rows = [
         OutdatedRow(r.namespace, r.stored.release, r.stored.revision, m)
@@ -41,7 +41,7 @@ def run(request: Request) -> int:
     for line in (*unread, *(each for each in problems if not any(known in each for known in unread))):
         output.say(f"Not read: {line}")
     for line in silent:
-        output.say(f"No answer: {line}")
+        output.say(f"Not known: {line}")
     return 1 if unread or problems else 5 if silent else 0
 
 
@@ -56,7 +56,7 @@ def _revisions(request: Request) -> tuple[list[RevisionInfo], tuple[str, ...]]:
     return ([chosen] if chosen else []), read.unread
 
 
-def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[Tag]]], list[str]]:
+def tags_of(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[Tag]]], list[str]]:
     """The tags of each revision, and why those of some are unknown."""
     named: list[tuple[RevisionInfo, list[Tag]]] = []
     problems = []

@@ -108,7 +108,7 @@ def test_a_list_that_cannot_be_read_counts_as_no_tag(
 
 def test_a_stored_manifest_that_cannot_be_read_stops_no_other_revision() -> None:
     image = "example.com/team/app:1"
-    needed = keep._needed([revision(image, 1, "image: [unclosed\n"), revision(image, 2)])
+    needed = keep.needs_of([revision(image, 1, "image: [unclosed\n"), revision(image, 2)])
     (unread,) = needed.unread
     assert [str(reference) for reference in needed.tags] == [f"example.com/team/app@{sha256(BODY)}"]
     assert unread.startswith("revision 1: ")

@@ -42,6 +42,6 @@ def test_a_stored_manifest_that_cannot_be_read_stops_no_other_release() -> None:
         RevisionInfo(Revision(name, 1, "deployed", record, manifest, ""), "shop", "", "", "", "")
         for name, manifest in (("bad", "image: [unclosed\n"), ("good", pod(f"{image}@{at}")))
     )
-    named, (problem,) = outdated._tags([bad, good])
+    named, (problem,) = outdated.tags_of([bad, good])
     assert [(revision, len(tags)) for revision, tags in named] == [(good, 1)]
     assert problem.startswith("release shop/bad: ")
