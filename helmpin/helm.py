@@ -46,7 +46,9 @@ class HelmProcess:
     def __init__(self, helm: Helm, args: Sequence[str]) -> None:
         self._helm, self._args = helm, args
         with _started(args):
-            self._process = Process([helm.binary, *args], helm.quiet_environment())
+            command = [helm.binary, *args]
+            environ = helm.quiet_environment()
+            self._process = Process(command, environ, started=prefetch.claim(command, environ))
         helm.running.add(self)
 
     def output(self) -> str:

@@ -215,9 +215,8 @@ class _Run:
         self._helm, self._args = helm, args
         whole = [*command, *args]
         try:
-            self._process = Process(
-                whole, environ, None if stdin is None else stdin.encode(), started=prefetch.claim(whole)
-            )
+            given, started = None if stdin is None else stdin.encode(), prefetch.claim(whole, environ)
+            self._process = Process(whole, environ, given, started=started)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from helmpin.asked import ANNOTATION
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.errors import HelmFailed, Refused
 from helmpin.plan.attempt import Attempt
@@ -13,7 +14,7 @@ from helmpin.plan.noise import Noise
 from helmpin.plan.record_filter import may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.varying import Varying
-from helmpin.release.record import ANNOTATION, Record
+from helmpin.release.record import Record
 from helmpin.render.needs import evaluates_text, texts
 from helmpin.render.output import Render
 

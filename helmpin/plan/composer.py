@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
+from helmpin.asked import ANNOTATION
 from helmpin.chart.setargs import ValuePath, arguments, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
@@ -27,7 +28,7 @@ from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_writte
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.plan.varying import Varying
-from helmpin.release.record import ANNOTATION, Record
+from helmpin.release.record import Record
 from helmpin.render.needs import texts
 from helmpin.render.output import Render
 from helmpin.render.repeatable import PREFIX

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from helmpin.release.record import ANNOTATION
+from helmpin.asked import ANNOTATION
 from helmpin.render.actions import actions, rewritten
 
 _ALL = re.compile(

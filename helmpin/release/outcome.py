@@ -244,8 +244,8 @@ def _no_namespace(helm: Helm, known: Sequence[HistoryRow]) -> str:
 def _too_long(helm: Helm, arguments: Sequence[str]) -> str:
     """If the release is too big to be stored: its size, and how much of it are helm-pin's record and its own templates (it may also
     have changed the chart's); else ''."""
+    from helmpin.asked import ANNOTATION
     from helmpin.chart import OWN_FOLDER
-    from helmpin.release.record import ANNOTATION
     from helmpin.release.storage import stored_as
 
     if not stored_as():

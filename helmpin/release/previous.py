@@ -9,11 +9,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from helmpin import output
+from helmpin.asked import DEFAULTS, RELEASE
 from helmpin.chart.setargs import dotted_key, lookup
 from helmpin.errors import HelmFailed, NoRelease, Unreadable, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.named_tuple import NamedTuple
-from helmpin.release.record import ANNOTATION, Record, Undo
+from helmpin.release.record import Record, Undo
 from helmpin.release.revision import RAN, Revision, has_run
 from helmpin.shapes import text_of
 
@@ -21,26 +22,6 @@ if TYPE_CHECKING:
     from helmpin.release.storage import RevisionInfo
 
 
-_VALUE = (
-    '{{ define "value" }}{{ $type := printf "%T" . -}}'
-    '{{ if eq $type "string" }}"{{ printf "%x" . }}"'
-    '{{ else if eq $type "map[string]interface {}" -}}'
-    '{"map": [{{ range $key, $value := . }}["{{ printf "%x" $key }}", {{ template "value" $value }}], {{ end }}null]}'
-    '{{ else if eq $type "[]interface {}" }}[{{ range . }}{{ template "value" . }}, {{ end }}null]'
-    '{{ else if eq $type "<nil>" }}null'
-    "{{ else }}{{ . }}{{ end }}{{ end -}}"
-)
-"""A named template that prints a value as JSON. `helm get all --template` has only Go's own functions (text/template, Functions),
-so strings are printed in hexadecimal."""
-_ASKED = (
-    f"{_VALUE}"
-    '[{{ .Release.Version }}, "{{ .Release.Info.Status }}", '
-    f'{{{{ template "value" index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}, '
-    '{{ if .Release.Config }}{{ template "value" .Release.Config }}{{ else }}null{{ end }}]'
-)
-"""Revision, status, record and values as JSON, in one helm run."""
-_ASKED_DEFAULTS = f'{_VALUE}{{{{ template "value" .Release.Chart.Values }}}}'
-"""The default values of the stored chart. Helm stores it without its dependencies."""
 _DIGITS = re.compile("[0-9a-f]{64}")
 _ROLLBACK = re.compile(r"Rollback to (\d+)")
 _UPGRADED = ("Upgrade ", "Install ", "Preparing ", "Release ")
@@ -85,7 +66,7 @@ class PreviousReading:
 
     def _start(self, revision: int | None = None) -> HelmProcess:
         at = ["--revision", str(revision)] if revision else []
-        return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
+        return self._helm.start(["get", "all", self._release, *at, "--template", RELEASE])
 
     def result(self) -> Previous | None:
         """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed; Unreadable if the deployed
@@ -215,7 +196,7 @@ def _record(stored: Revision) -> Record:
 
 
 def _decoded(value: Any) -> Any:
-    """Decode the output of _ASKED: strings are hexadecimal, lists end with a null, and maps are lists of pairs."""
+    """Decode the output of RELEASE: strings are hexadecimal, lists end with a null, and maps are lists of pairs."""
     if isinstance(value, str):
         return bytes.fromhex(value).decode(errors="surrogateescape")
     if isinstance(value, list):
@@ -239,7 +220,7 @@ def _may_hold_pins(node: Any) -> bool:
 
 def chart_defaults(helm: Helm, release: str, revision: int) -> dict[str, Any]:
     """The default values of a stored revision's chart. Raises HelmFailed."""
-    at = ["--revision", str(revision), "--template", _ASKED_DEFAULTS]
+    at = ["--revision", str(revision), "--template", DEFAULTS]
     return _decoded(json.loads(helm.run(["get", "all", release, *at]))) or {}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from helmpin.asked import ANNOTATION
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
-from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import LARGEST, Revision
 
 _PARTS = (

@@ -13,7 +13,6 @@ from helmpin.errors import VerificationFailed, why_invalid
 from helmpin.image.reference import InvalidReference, Reference, valid_digest
 from helmpin.named_tuple import NamedTuple
 
-ANNOTATION = "helm-pin/digests"
 VERSION = 1
 _LONGEST_SHOWN = 80
 """The most characters of a field that a message shows."""

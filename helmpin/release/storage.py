@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 from helmpin import env
+from helmpin.asked import ANNOTATION
 from helmpin.errors import why_invalid
 from helmpin.named_tuple import NamedTuple
-from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import LARGEST, UNREADABLE, Revision
 from helmpin.shapes import mapping
 

@@ -1,4 +1,4 @@
-"""The head start of helm pin history: what is started ahead is what is asked later, or nothing is."""
+"""The head start of some commands: what is started ahead is what is asked later, or nothing is."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from helmpin import prefetch
+from helmpin import global_flags, prefetch
 from helmpin.errors import HelmPinError
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.release import revisions, storage
+from helmpin.release.previous import PreviousReading
 from tests.unit.test_kubectl import calls, record
 
 __all__ = ["record"]
@@ -31,7 +32,59 @@ def test_it_is_what_history_asks(
         revisions.read_all(Helm("/no/helm"), "a-web.1", 10)
     (asked,) = calls(record)
     foreseen = prefetch.predict(["history", "a-web.1", *more], os.environ)
-    assert " ".join(foreseen) == asked
+    assert " ".join(foreseen) == f"kubectl {asked}"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["upgrade", "web", "./chart"],
+        ["upgrade", "--install", "web", "./chart", "--wait", "-f", "values.yaml"],
+        ["upgrade", "-i", "web", "./chart", "--set", "a=b"],
+        ["plan", "web", "./chart", "-o", "json"],
+    ],
+)
+def test_the_release_is_read(argv: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the helm, the arguments and the environment that it would be read with later; once."""
+    script = f'printf "%s\\n" "$@" "$HELM_DEBUG$GOGC" >> {tmp_path}/asked\necho none >&2\nexit 1\n'
+    (helm := tmp_path / "helm").write_text(f"#!/bin/sh\n{script}")
+    helm.chmod(0o755)
+    monkeypatch.setenv("HELM_BIN", str(helm))
+    monkeypatch.setenv("HELM_DEBUG", "true")
+    asked = []
+    for begin in (prefetch.start, lambda _: None):
+        begin(argv)
+        with pytest.raises(HelmPinError):
+            PreviousReading(Helm(str(helm)), "web").result()
+        asked.append((tmp_path / "asked").read_text())
+        (tmp_path / "asked").unlink()
+    assert asked[0] == asked[1] and asked[0].startswith("get\nall\nweb\n--template\n")
+    assert prefetch._started == []
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["upgrade"],
+        ["upgrade", "--wait", "web", "./chart"],
+        ["upgrade", "Web", "./chart"],
+        ["plan", "./chart"],
+        ["plan", "chart"],
+        ["plan", "chart", "-o", "json"],
+        ["plan", "web", "./chart", "--no-cluster"],
+        ["install", "web", "./chart"],
+        ["upgrade", "web", "./chart", "--help"],
+        *(["upgrade", "web", "./chart", flag, "x"] for flag in global_flags.VALUES),
+        *(["upgrade", "web", "./chart", f"{flag}=x"] for flag in global_flags.VALUES),
+        *(["upgrade", "web", "./chart", flag] for flag in global_flags.SWITCHES),
+        ["upgrade", "web", "./chart", "-nshop"],
+        ["upgrade", "web", "./chart", "-in", "shop"],
+        ["upgrade", "web", "./chart", "-h"],
+    ],
+)
+def test_the_release_is_not_read(argv: list[str]) -> None:
+    """It is not named for certain, or helm may be told more."""
+    assert prefetch.predict(argv, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -97,7 +150,22 @@ def test_both_streams_whatever_their_size() -> None:
     assert (started.wait(), started.poll()) == (7, 7)
 
 
-WEB = ["kubectl", *prefetch.predict(["history", "web"], {})]
+def claimed() -> prefetch.Started | None:
+    return prefetch.claim(WEB, {**prefetch.GOGC, **os.environ})
+
+
+WEB = prefetch.predict(["history", "web"], {})
+
+
+def test_in_another_environment_it_is_not_taken(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefetch.start(["history", "web"])
+    monkeypatch.setenv("HELM_NAMESPACE", "another")
+    assert claimed() is None
+    monkeypatch.delenv("HELM_NAMESPACE")
+    started = claimed()
+    assert started is not None
+    started.communicate()
+    assert started.wait() == 0 and len(calls(record)) == 1
 
 
 def test_what_nobody_took_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -111,13 +179,13 @@ def test_what_nobody_took_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     prefetch.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert prefetch.claim(WEB) is None
+    assert claimed() is None
 
 
 def test_no_kubectl_is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     prefetch.start(["history", "web"])
-    assert prefetch.claim(WEB) is None
+    assert claimed() is None
 
 
 def test_it_does_not_get_the_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,6 +194,6 @@ def test_it_does_not_get_the_password(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HELM_PIN_REGISTRY_PASSWORD", "s3cr3t")
     prefetch.start(["history", "web"])
-    started = prefetch.claim(WEB)
+    started = claimed()
     assert started is not None and started.communicate()[0] == b"got none\n"
     started.wait()

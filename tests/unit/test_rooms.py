@@ -27,6 +27,7 @@ ROOMS = [
         "next_command",
         "cluster_advice",
         "parallel",
+        "asked",
         "process",
         "lifeline",
         "foreground",

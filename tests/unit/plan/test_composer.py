@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helmpin.asked import ANNOTATION
 from helmpin.chart.setargs import dotted_key
 from helmpin.errors import HelmFailed
 from helmpin.image.outside_pods import ExtraImageRules
@@ -18,7 +19,7 @@ from helmpin.plan.composer import Composer
 from helmpin.plan.explain import Explainer
 from helmpin.plan.origins import origins_of
 from helmpin.plan.template_hints import hints_for
-from helmpin.release.record import ANNOTATION, Record
+from helmpin.release.record import Record
 from helmpin.render.diff import Comparison, compare
 from helmpin.render.repeatable import repeatable
 from tests.support.plans import Ask, Renderer, annotations, chart, rendered

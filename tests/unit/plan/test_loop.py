@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helmpin.asked import ANNOTATION
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.gate import Gate
@@ -21,7 +22,7 @@ from helmpin.plan.loop import make_plan
 from helmpin.plan.plan import Plan
 from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS
 from helmpin.registry import RegistrySettings
-from helmpin.release.record import ANNOTATION, Image, Undo, parse
+from helmpin.release.record import Image, Undo, parse
 from tests.support.plans import Ask, Renderer, annotations, chart, never, rendered
 from tests.support.renders import digest, document, pod
 

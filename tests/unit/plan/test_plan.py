@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helmpin.asked import ANNOTATION
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused, RegistryUnavailable
@@ -18,7 +19,7 @@ from helmpin.plan.loop import make_plan
 from helmpin.plan.outputs import manifest, values_file
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
-from helmpin.release.record import ANNOTATION, parse
+from helmpin.release.record import parse
 from helmpin.render.output import parse as parse_render
 from tests.support import findings
 from tests.support.plans import A, Ask, Renderer, annotations, chart, image, plan, rendered

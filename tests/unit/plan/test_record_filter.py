@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from helmpin.asked import ANNOTATION
 from helmpin.plan.record_filter import filter_record, may_expose_record
-from helmpin.release.record import ANNOTATION
 
 PATH = "templates/x.yaml"
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from helmpin import lifeline
+from helmpin.asked import ANNOTATION
 from helmpin.chart import OWN_FOLDER
 from helmpin.errors import HelmFailed, HelmStopped, NoRelease
 from helmpin.foreground import Ended
 from helmpin.helm_failure import IN_PROGRESS, helm_failed
 from helmpin.release.damaged import Damaged
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
-from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import Revision
 from tests.support.history import Helm
 
