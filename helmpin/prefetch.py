@@ -129,10 +129,15 @@ def _history(argv: list[str], environ: os._Environ[str] | dict[str, str]) -> lis
 def claim(command: list[str], environ: Mapping[str, str]) -> Started | None:
     """The program that was started with these arguments and in this environment, if there is one. It belongs to the caller now."""
     for started in _started:
-        if started.args[1:] == command[1:] and started.environ == without_password(environ):
+        if started.args[1:] == command[1:] and _set(started.environ) == _set(without_password(environ)):
             _started.remove(started)
             return started
     return None
+
+
+def _set(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are not empty: helm passes many on that are."""
+    return {name: value for name, value in environ.items() if value}
 
 
 def stop() -> None:

@@ -158,10 +158,12 @@ WEB = prefetch.predict(["history", "web"], {})
 
 
 def test_in_another_environment_it_is_not_taken(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_KUBETOKEN", "")  # as helm passes it on
     prefetch.start(["history", "web"])
     monkeypatch.setenv("HELM_NAMESPACE", "another")
     assert claimed() is None
     monkeypatch.delenv("HELM_NAMESPACE")
+    monkeypatch.delenv("HELM_KUBETOKEN")
     started = claimed()
     assert started is not None
     started.communicate()
