@@ -2,8 +2,8 @@
 before all of helm-pin is imported. No other command line is affected. This module imports only what Python has loaded already, and
 what imports nothing.
 
-Medians on two processors, in turn: `history` of kube-prometheus-stack takes 307 ms in place of 333, `upgrade` of a small chart 581
-in place of 696 (helm alone: 334).
+Medians on two processors, in turn: `history` of kube-prometheus-stack takes 307 ms in place of 333. With a release for each,
+`upgrade` of a small chart takes 488 in place of 499, and plain helm 256.
 """
 
 from __future__ import annotations
