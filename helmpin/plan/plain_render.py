@@ -92,7 +92,7 @@ class Reuse(NamedTuple):
         return values_flag(path)
 
 
-def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> tuple[Reuse, bool]:
+def _reuse(task: Task, chart: Chart, previous: Previous | None, given: Mapping[str, Any]) -> tuple[Reuse, bool]:
     """How values are reused, and whether any are (pkg/action/upgrade.go, reuseValues)."""
     flag = next((name for name in ("--reset-values", "--reuse-values", REUSE) if is_on(task.all_flags, name)), "")
     if previous is None or previous.installs_anew or flag == "--reset-values" or (given and not flag):
@@ -102,7 +102,7 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
     implied = not flag
     if flag != "--reuse-values" and not config_without_digests(previous):
         return Reuse("--reset-values"), False  # nothing but our own digests, which are resolved again
-    defaults, is_among_them = _all_values(task, previous) if flag == "--reuse-values" else ("", False)
+    defaults, is_among_them = _all_values(task, chart, previous) if flag == "--reuse-values" else ("", False)
     if not (previous.undo or holds_list(previous.config) or is_among_them):
         return Reuse(flag, implied=implied), bool(previous.config) or flag == "--reuse-values"
     flag = REUSE if defaults else flag
@@ -119,7 +119,7 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
     return reuse, True
 
 
-def _all_values(task: Task, previous: Previous) -> tuple[str, bool]:
+def _all_values(task: Task, chart: Chart, previous: Previous) -> tuple[str, bool]:
     """All values of the release, the chart's too, without helm-pin's digests, as JSON; and whether one was where the user's values
     have nothing."""
     at = ["--all", "--revision", str(previous.revision), "--output=json"]
@@ -128,7 +128,8 @@ def _all_values(task: Task, previous: Previous) -> tuple[str, bool]:
     if previous.is_undo_of_earlier:
         undo = tuple(with_defaults(previous, chart_defaults(task.helm, task.release, previous.revision)))
     values = without_digests(values, undo)
-    among_defaults = undo_among_defaults(task.helm, task.release, previous, values)
+    chart_values = "\n".join(text for *_, text in chart.values_files())
+    among_defaults = undo_among_defaults(task.helm, task.release, previous, values, chart_values)
     return for_helm(without_digests(values, among_defaults)), bool(among_defaults)
 
 
@@ -200,7 +201,7 @@ def render_plain(
     given: Mapping[str, Any] = merged.result() if merged else {}
     previous = reading.result() if reading else None
     if reading:
-        reuse, reuses = _reuse(task, previous, given)
+        reuse, reuses = _reuse(task, chart, previous, given)
     config = previous.config if previous is not None and reuses else {}
     need = Needs.NOTHING if not deploys or reuses else needs(chart, [given, config])
     upgrades = previous is not None and not previous.installs_anew

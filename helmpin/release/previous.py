@@ -224,23 +224,28 @@ def chart_defaults(helm: Helm, release: str, revision: int) -> dict[str, Any]:
     return _decoded(json.loads(helm.run(["get", "all", release, *at]))) or {}
 
 
-def undo_among_defaults(helm: Helm, release: str, previous: Previous, values: Mapping[str, Any]) -> tuple[Undo, ...]:
+def undo_among_defaults(
+    helm: Helm, release: str, previous: Previous, values: Mapping[str, Any], chart_values: str
+) -> tuple[Undo, ...]:
     """What undoes helm-pin's digests where the user's values have nothing. Plain helm with --reuse-values makes all earlier values
     the chart's (pkg/action/upgrade.go, reuseValues), ours too, and a null of the user then brings them back. A digest counts as
-    ours if a record has it at that path. values: all of the revision, without the digests that are known. Raises HelmFailed."""
+    ours if a record has it at that path, unless the chart has it, or had it by a later record. values: all of the revision, without
+    the digests that are known. chart_values: the text of the chart's values files. Raises HelmFailed."""
     from helmpin.release import revisions
 
     found: dict[tuple[str | int, ...], Undo] = {}
     if not _DIGITS.search(json.dumps(values)):  # as usual
         return ()
+    of_chart = set(_DIGITS.findall(chart_values))
     for info in reversed(revisions.read_all(helm, release).found):
         with suppress(VerificationFailed):
             record = info.stored.record()
-            for entry in record.undo if record else ():
+            if record is None:
+                continue
+            of_chart |= {image.digest.partition(":")[2] for image in record.images if image.via == "chart"}
+            for entry in record.undo:
                 held, key = text_of(lookup(values, entry.path)), dotted_key(entry.path)
-                digests = (
-                    [image.digest.partition(":")[2] for image in record.images if key in image.values] if record else []
-                )
-                if lookup(previous.config, entry.path) is None and any(digest in held for digest in digests):
+                ours = {image.digest.partition(":")[2] for image in record.images if key in image.values} - of_chart
+                if lookup(previous.config, entry.path) is None and any(digest in held for digest in ours):
                     found.setdefault(entry.path, entry)
     return tuple(found.values())

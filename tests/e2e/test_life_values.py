@@ -260,6 +260,22 @@ def test_a_null_brings_no_digest_of_ours_back(twins: Twins) -> None:
         assert twins.images()[0] == f"example.com/team/app:1.0.0@{digest}"
 
 
+def test_a_digest_that_the_chart_has_is_its_own_though_it_was_ours(twins: Twins) -> None:
+    """As after helm pin lint --fix, which writes the digest into the chart."""
+    twins.both("install")
+    app, own = (image.partition(":")[2] for image in twins.images()[:2])
+    values = CHART["values.yaml"].replace("tag: 1.0.0", f"tag: {app}").replace("tag: 0.0.0", f"tag: {own}")
+    written(twins.chart, {"values.yaml": values})
+    assert twins.helm("upgrade", OURS, twins.chart, "--set", "probe.port=81", UNVALIDATED).status == 0
+    assert "image" not in twins.stored(OURS).config
+    twins.content.build = "B"
+    before = twins.images()
+    for _ in range(2):
+        done = twins.pin("upgrade", OURS, twins.chart, "--reuse-values", UNVALIDATED)
+        assert done.status == 0, done.stderr
+        assert twins.images() == before
+
+
 def test_plain_helm_and_lists_through_a_life(twins: Twins) -> None:
     """Tags that move, plain helm in between, a rollback to what it made, and one to what helm-pin made. A digest of ours that plain
     helm kept is resolved anew; and a secret in a list is in no record, and on no command line.
