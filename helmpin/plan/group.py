@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from helmpin.chart.setargs import Setting, ValuePath
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse
 from helmpin.plan.candidate import Candidate
@@ -114,3 +114,9 @@ class Group:
         left = [options for options in ranked if options]
         self.changes += left != self.ranked
         self.ranked = left
+
+
+def shown(some: Iterable[Candidate]) -> str:
+    """The first of some candidates, for people."""
+    each = sorted({f"{candidate.strategy} at {dotted_key(candidate.settings[0].path)}" for candidate in some})
+    return "; ".join(each[:3])

@@ -1,0 +1,148 @@
+"""Which candidates go if a render shows uses that are not at their digest: those of the use, or those of another image, whose value
+came out there instead. If only some uses of a group are not pinned, these are split off, and try other values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+
+from helmpin.chart.setargs import Setting, ValuePath
+from helmpin.image.uses import ImageUse, UseKey
+from helmpin.plan.attempt import Attempt
+from helmpin.plan.candidate import Candidate
+from helmpin.plan.causes import Causes
+from helmpin.plan.group import Group, shown
+from helmpin.plan.search_state import Progress, SearchState
+from helmpin.render.diff import Comparison
+
+
+class UnpinnedBlame:
+    """Changes the state of a search as its renders show uses that are not pinned."""
+
+    def __init__(
+        self,
+        state: SearchState,
+        causes: Causes,
+        reads_on_lines: Callable[[str, str], Collection[ValuePath]],
+        reads: Callable[[str], Collection[ValuePath]],
+    ) -> None:
+        """reads_on_lines, reads: as Search has them."""
+        self._state, self._causes, self._reads_on_lines, self._reads = state, causes, reads_on_lines, reads
+
+    def drop_wrong_guesses(self, settings: Mapping[UseKey, Collection[Setting]], result: Comparison) -> bool:
+        """Drop values that only a tag suggests, where they did not pin the image, if there is another fault: they may have caused
+        it, so that nothing else is judged by this result. Returns whether there were any. settings: by each use, what was set."""
+        guesses = [
+            group
+            for group in self._state.active()
+            if all(candidate.by_tag_only for candidate in group.current())
+            and all(use.key in result.failing for use in group.uses)
+        ]
+        wrong = {use.key for group in guesses for use in group.uses}
+        if not (guesses and (result.collateral or result.failing - wrong)):
+            return False
+        self._state.tried.add({key: some for key, some in settings.items() if key in wrong}, result.failing)
+        for group in guesses:
+            images = [result.images.get(use.key, "") for use in group.uses]
+            self._state.note(group.uses, f"{shown(group.current())}: gives {images[0]!r}")
+            group.fail(images)
+        return True
+
+    def overridden(self, result: Comparison) -> set[UseKey]:
+        """The uses that have another image's digest, so that their own candidate has not been seen to fail."""
+        active = self._state.active()
+        return {
+            use.key
+            for group in active
+            for use in group.uses
+            if use.key in result.failing
+            and any(g.digest != group.digest and g.digest in result.images.get(use.key, "") for g in active)
+        }
+
+    def blame_values(self, result: Comparison, blamed: Collection[Group], overridden: Collection[UseKey]) -> None:
+        """Drop the candidates that did not pin a use, except those of groups that are blamed already. Where another image's value
+        came out instead, that one is dropped: it reaches more than its own image."""
+        tried = [group for group in self._state.active() if group not in blamed]
+        bad = {
+            group: [use for use in group.uses if use.key in result.failing and use.key not in self._state.by_template]
+            for group in tried
+        }
+        reached: dict[Group, list[ImageUse]] = {}
+        for group in tried:
+            others = [use for other in tried if other.digest != group.digest for use in bad[other]]
+            if found := [use for use in others if group.digest in result.images.get(use.key, "")]:
+                reached[group] = found
+                self._state.note(
+                    group.uses, f"{shown(group.current())}: gives {result.images[found[0].key]!r} elsewhere"
+                )
+                group.leave_paths({path for use in found for path in group.read_among(self._reads(use.source))})
+        for group in [group for group in tried if group not in reached]:
+            group.proven = not bad[group]
+            own = [use for use in bad[group] if use.key not in overridden]
+            if not own:
+                continue
+            self._state.note(own, f"{shown(group.current())}: gives {result.images.get(own[0].key)!r}")
+            if any(use.key not in result.failing for use in group.uses):
+                self._split_off(group, own)
+            else:
+                group.fail(result.images.get(use.key, "") for use in own)
+
+    def blame_templates(
+        self, attempt: Attempt, result: Comparison, blamed: Collection[Group], before: Progress
+    ) -> None:
+        """For each use that its template did not pin: drop the values that changed it there. If there are none, the use has failed.
+
+        before: the state before this result. A use does not fail in the same step in which values were dropped: they may be why.
+        """
+        bad = [use for use in self._state.uses() if use.key in result.failing and use.key in attempt.by_template]
+        reaching = [(use, self._reaching(use, result.images.get(use.key, ""), blamed)) for use in bad]
+        leaving: dict[Group, tuple[set[ValuePath], str]] = {}
+        for use, guilty in reaching:
+            for group, paths in guilty:  # values that pin it as well, with another result
+                leaving.setdefault(group, (set(), result.images.get(use.key, "")))[0].update(paths)
+        for group, (paths, gives) in leaving.items():
+            self._state.note(group.uses, f"{shown(group.current())}: gives {gives!r} elsewhere")
+            group.leave_paths(paths)
+        for use in [use for use, guilty in reaching if not guilty]:
+            if self._state.progress() != before:
+                return
+            gives = result.images.get(use.key, "")
+            is_unpinned = self._state.group_of(use).digest not in gives and gives != use.image
+            suspects = self._causes.suspects(use.source) if is_unpinned else []
+            if suspects:  # values changed what the template writes
+                for group in suspects:
+                    self._state.note(group.uses, f"{shown(group.current())}: gives {gives!r} elsewhere")
+                    group.leave_paths()
+            else:
+                self._state.fail(use, f"its template gives {gives!r}")
+
+    def _reaching(self, use: ImageUse, gives: str, blamed: Collection[Group]) -> list[tuple[Group, set[ValuePath]]]:
+        """The groups whose values reach a use that its template pins, with the paths that this template reads, as far as these are
+        known: those of other images, or else those that pin the image's other uses."""
+        mine, active = self._state.group_of(use), [group for group in self._state.active() if group not in blamed]
+        found = [group for group in active if group.digest in gives and group is not mine]
+        if not found and gives == use.image:  # values print other uses of it just as they do another image
+            found = [group for group in active if group.image == use.image and group.digest == mine.digest]
+        if not found and mine.digest in gives and mine in active:  # in another form
+            found = [mine]
+        reading = [(group, group.read_among(self._reads(use.source))) for group in found]
+        return [each for each in reading if each[1]] or reading
+
+    def _split_off(self, group: Group, bad: list[ImageUse]) -> None:
+        """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try the spare candidates,
+        first those that their own template reads; without any, their templates pin them."""
+        spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)
+        for use in bad if spare else ():
+            own = self._reads_on_lines(use.source, "")
+            read = sorted(spare, key=lambda c: not any(group.is_read(s.path, own) for s in c.settings))
+            apart[tuple(read)].append(use)
+        for candidates_left, uses in apart.items():
+            split_off = Group(group.image, group.digest, group.scope, [list(candidates_left)])
+            split_off.uses = uses
+            self._state.groups.append(split_off)
+        group.proven = True
+        if apart:
+            group.uses = [use for use in group.uses if use not in bad]
+        else:
+            for use in bad:
+                self._state.to_template(use)

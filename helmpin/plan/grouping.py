@@ -1,0 +1,59 @@
+"""The uses that a search begins with, in groups, and what may be set for each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from helmpin.chart.setargs import dotted_key
+from helmpin.image.reference import split
+from helmpin.image.uses import UseKey
+from helmpin.plan.attempt import Facts
+from helmpin.plan.candidate import Candidate
+from helmpin.plan.candidates import NULLED, candidates, nulled
+from helmpin.plan.group import Group, shown
+from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.value_index import ValueIndex
+
+
+def groups_of(
+    facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]
+) -> tuple[list[Group], dict[UseKey, str]]:
+    """The groups, and the first use of each whose value the user has set to null: which, for people. scan: as Search has it."""
+    groups: dict[tuple[Any, ...], Group] = {}
+    set_to_null: dict[UseKey, str] = {}
+    for fact in facts:
+        use, image = fact.use, fact.origin.image
+        alike = (use.image, image, fact.digest, fact.scope, fact.is_literal)
+        if alike not in groups:
+            of_chart = scan(fact.origin.source)
+            groups[alike] = Group(use.image, fact.digest, fact.scope, _ranked(fact, values, of_chart))
+            if emptied := list(nulled(image, fact.digest, fact.scope, values, of_chart)):
+                set_to_null.setdefault(use.key, f"{shown(emptied[:1])}: {NULLED}")
+        groups[alike].uses.append(use)
+    return list(groups.values()), set_to_null
+
+
+def _ranked(fact: Facts, values: ValueIndex, scan: TemplateScan) -> list[list[Candidate]]:
+    """The candidates for a use, as Group has them."""
+    if not fact.may_be_set:
+        return []
+    ranked = candidates(fact.origin.image, fact.digest, fact.scope, values, scan, fact.names)
+    if split(fact.use.image)[1] in (None, "latest") and not fact.use.pull_policy:
+        # the tag must stay, but many templates drop it if there is a digest key
+        return [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
+    return ranked
+
+
+def set_by(groups: Iterable[Group]) -> dict[str, tuple[str, ...]]:
+    """For each image: the value paths that appear to set it, whether or not they can carry a digest."""
+    by_image: dict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        by_image[group.image].append(group)
+    return {image: _paths_of(some) for image, some in by_image.items()}
+
+
+def _paths_of(groups: Iterable[Group]) -> tuple[str, ...]:
+    named = [candidate for group in groups for candidate in group.current() if not candidate.by_tag_only]
+    return tuple(sorted({dotted_key(setting.path) for candidate in named for setting in candidate.settings}))
