@@ -5,7 +5,7 @@ from __future__ import annotations
 from helmpin import env
 from helmpin.arguments import Given, dry_run, is_on, with_switch, words
 from helmpin.errors import UsageError
-from helmpin.plan.prepare import prepare, say_lock, say_without_image
+from helmpin.plan.prepare import prepare, say_without_image
 from helmpin.request import Request, refuse_registry_flags
 
 
@@ -28,6 +28,8 @@ def run(request: Request) -> int:
     with prepare(request._replace(flags=flags), release, chart, command=command) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
+        from helmpin.plan.notes import say_lock
+
         say_lock(plan)
         say_without_image(plan)
         arguments = [release, str(plan.chart.archive()), *prepared.arguments, *_colour()]

@@ -11,7 +11,7 @@ from helmpin.chart import OWN_FOLDER
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm
 from helmpin.next_command import helm_command
-from helmpin.plan.prepare import Prepared, say_outside
+from helmpin.plan.prepare import Prepared
 from helmpin.plan.table import summary
 from helmpin.release import outcome
 from helmpin.release.outcome import Baseline, HistoryRow
@@ -37,6 +37,8 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     plan.refuse(mutable=refuse_mutable)
     plan.refuse_without_image()
     output.inform(summary(plan))
+    from helmpin.plan.notes import say_outside
+
     say_outside(plan)
     before = baseline.latest() if baseline else _row(prepared.previous)
     guard = {GUARD: outcome.guard(before, prepared.command[0])} if deploys else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -82,13 +81,13 @@ def prepare(
     with ExitStack() as stack:
         started = _start(asked, release, chart, command, cluster_flags, stack)
         task, staged, reading = started.task, started.staged, started.reading
-        _say_repeated(staged)
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
-        from helmpin.image.uses import unmatched
+        from helmpin.plan import notes
         from helmpin.plan.loop import make_plan
         from helmpin.plan.template_hints import hints_for
         from helmpin.registry import warm_up
 
+        notes.say_repeated(staged)
         if not settings.locked:
             warm_up(settings.registry)
         hints = hints_for(staged, started.compared)
@@ -100,8 +99,7 @@ def prepare(
         if will_install and _installs_crds(task, previous):
             _refuse_workloads_in_crds(task, staged, settings)
         rendered, reuse = render_plain(task, staged, started.compared, started.early, reading, started.merged)
-        for pattern in unmatched(rendered.plain.documents, task.also):
-            output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
+        notes.say_unmatched(task, rendered)
         taken = None if lock else started.locked.result()
         lock, relock = lock or taken, None
         if lock and not lock.hint:
@@ -120,21 +118,12 @@ def prepare(
             values_only=values_only,
             relock=relock,
         )
-        _say_exemptions(plan, settings)
-        _say_left_out_tags(plan, settings)
+        notes.say_exemptions(plan, settings)
+        notes.say_left_out_tags(plan, settings)
         if taken:
-            _say_unlike_lock(plan, taken)
-            _say_kept_there(plan, taken)
+            notes.say_unlike_lock(plan, taken)
+            notes.say_kept_there(plan, taken)
         yield _prepared(task, plan, reuse, previous)
-
-
-def _say_repeated(staged: Chart) -> None:
-    """Report subcharts that lie in charts/ more than once."""
-    for name, charts in staged.repeated():
-        output.say(
-            f"Subchart {name} is there more than once: {', '.join(charts)}. Helm may take another one in the next run: "
-            "remove the copies that Chart.yaml does not list."
-        )
 
 
 def _installs_crds(task: Task, previous: Previous | None) -> bool:
@@ -255,42 +244,6 @@ def _check_is_no_release(chart: str, flags: Collection[Given]) -> None:
     )
 
 
-def _say_exemptions(plan: Plan, settings: Settings) -> None:
-    """Report the exemptions that an image needs."""
-    from helmpin.policy import is_allowed
-
-    exempt = [image.image for image in plan.images if image.is_let_through]
-    for each in settings.exemptions:
-        if not each.is_over() and any(is_allowed(image, [each.image]) for image in exempt):
-            output.say(f"{each.where}: exempt {each.shown}")
-
-
-def _say_left_out_tags(plan: Plan, settings: Settings) -> None:
-    """Report what seems to be meant to let an image through, and leaves out its tag."""
-    from helmpin.policy import is_allowed, left_out_tag
-
-    images = [image.image for image in plan.images if not is_allowed(image.image, settings.allow_unpinned)]
-    for why in dict.fromkeys(left_out_tag(image, settings) for image in images):
-        if why:
-            output.say(why)
-
-
-def _say_unlike_lock(plan: Plan, lock: Lock) -> None:
-    """Report the images that keep the digest of an existing Job, although the lock has another one."""
-    for image in plan.images:
-        locked = lock.digests.get(image.reference) if image.reference and image.kept_for else None
-        if locked and image.digest != locked and not image.problem:
-            output.say(f"{image.image} stays at {image.digest}, as {image.kept_for} ran it; {lock.name} has {locked}.")
-
-
-def _say_kept_there(plan: Plan, lock: Lock) -> None:
-    """Report the images that a Job of the lock's release keeps at another digest than they get here."""
-    for image in plan.images:
-        older = sorted(lock.kept.get(image.reference, ())) if image.reference and image.source else []
-        if older and image.digest not in older:
-            output.say(f"{image.image} gets {image.digest}; in {lock.name} a Job keeps {', '.join(older)}.")
-
-
 def _check_answers(reading: PreviousReading, instead: str) -> None:
     """Raise HelmFailed if the cluster cannot be asked for the release. instead: what to do without its values."""
     try:
@@ -350,35 +303,7 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Kep
     return KeptJobs(rendered.plain, before, live)
 
 
-def say_outside(plan: Plan) -> None:
-    """Report how many images are outside pod specs, and how many references follow the pinned images."""
-    outside = {use.image for use in plan.outside()}
-    if outside:
-        images, verb = output.count(len(outside), "image"), "is" if len(outside) == 1 else "are"
-        output.inform(f"{images} outside pod specs {verb} not pinned; helm pin plan lists them, --also pins them.")
-    if plan.followers:
-        places = output.count(len(plan.followers), "other place")
-        output.inform(f"{places} with the same references got the same digests; helm pin plan lists them.")
-    say_lock(plan)
-
-
 def say_without_image(plan: Plan) -> None:
     """Report the containers that have no image."""
     for use in plan.without_image:
         output.say(f"{use.place()}, has no image: helm pin upgrade would refuse it.")
-
-
-def say_default_lists(plan: Plan) -> None:
-    """Report the lists of the chart's defaults that are set as a whole."""
-    if lists := plan.default_lists():
-        output.inform(
-            f"Set as a whole, because an image stands in it: {', '.join(lists)}. Where a newer chart has another list there, "
-            "plain helm keeps this one."
-        )
-
-
-def say_lock(plan: Plan) -> None:
-    """Report how many digests came from the lock."""
-    if plan.record.lock:
-        named = sum(1 for image in plan.images if image.source)
-        output.inform(f"Digests from {plan.record.lock}: {named} of {len(plan.images)} images.")

@@ -1,4 +1,4 @@
-"""What is made of a request before and after the plan, and what is said of a plan beside the images themselves."""
+"""What is made of a request before and after the plan, and what is said beside it."""
 
 from __future__ import annotations
 
@@ -22,64 +22,11 @@ from helmpin.plan import loop, prepare
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.plain_render import Reuse
 from helmpin.plan.plan import Plan
-from helmpin.plan.prepare import Prepared, say_outside
+from helmpin.plan.prepare import Prepared
 from helmpin.registry import RegistrySettings
-from helmpin.release.record import Record
-from helmpin.render.diff import Follower
-from helmpin.render.output import Render, parse
 from tests.support import plans
 from tests.support.plans import A, image
-from tests.support.renders import digest, document
-
-
-class Planned(NamedTuple):
-    """As much of a plan as is needed."""
-
-    render: Render
-    followers: tuple[Follower, ...] = ()
-    images: tuple[ImagePlan, ...] = ()
-    record: Record = Record("", "", ())
-    outside = Plan.outside
-
-
-def outside(*images: str) -> Render:
-    return parse(document(f"kind: Fleet\nspec: {{images: [{', '.join(images)}]}}\n"))
-
-
-FOLLOWER = Follower(("x", 0, 0, ("data", "image")), "ConfigMap", "x", ())
-
-
-@pytest.mark.parametrize(
-    ("plan", "said"),
-    [
-        (Planned(outside()), []),
-        (Planned(outside("example.com/a:1", "example.com/a:1")), ["1 image outside pod specs is not pinned"]),
-        (Planned(outside("example.com/a:1", "example.com/b:1")), ["2 images outside pod specs are not pinned"]),
-        (Planned(outside(), (FOLLOWER,)), ["1 other place with the same references got the same digests"]),
-        (
-            Planned(outside("example.com/a:1"), (FOLLOWER, FOLLOWER)),
-            ["1 image outside", "2 other places with the same references"],
-        ),
-    ],
-)
-def test_what_stands_outside_pod_specs_is_said(
-    plan: Planned, said: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    say_outside(plan)  # type: ignore[arg-type]
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    lines = printed.err.splitlines()
-    assert len(lines) == len(said)
-    assert all(text in line and "helm pin plan" in line for text, line in zip(said, lines, strict=True))
-
-
-def test_how_many_digests_came_from_a_lock_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    images = (image("example.com/a:1", source="lock"), image("example.com/b:1"))
-    say_outside(Planned(outside(), images=images, record=Record("", "", (), lock="lock.yaml")))  # type: ignore[arg-type]
-    assert capsys.readouterr().err == "Digests from lock.yaml: 1 of 2 images.\n"
-
-
-# -- from a request to a plan ---------------------------------------------------------------------------------------------
+from tests.support.renders import digest
 
 B = digest("b")
 WEB = "example.com/web:1"

@@ -1,0 +1,93 @@
+"""What is said of a plan beside the images themselves: of its chart, its settings, its lock, and what it leaves alone."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from helmpin import output
+from helmpin.image.uses import unmatched
+from helmpin.policy import is_allowed, left_out_tag
+
+if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
+    from helmpin.config.settings import Settings
+    from helmpin.lock import Lock
+    from helmpin.plan.plan import Plan
+    from helmpin.plan.rendered import Rendered
+    from helmpin.plan.task import Task
+
+
+def say_repeated(staged: Chart) -> None:
+    """Report subcharts that lie in charts/ more than once."""
+    for name, charts in staged.repeated():
+        output.say(
+            f"Subchart {name} is there more than once: {', '.join(charts)}. Helm may take another one in the next run: "
+            "remove the copies that Chart.yaml does not list."
+        )
+
+
+def say_unmatched(task: Task, rendered: Rendered) -> None:
+    """Report the patterns of --also that match nothing."""
+    for pattern in unmatched(rendered.plain.documents, task.also):
+        output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
+
+
+def say_exemptions(plan: Plan, settings: Settings) -> None:
+    """Report the exemptions that an image needs."""
+    exempt = [image.image for image in plan.images if image.is_let_through]
+    for each in settings.exemptions:
+        if not each.is_over() and any(is_allowed(image, [each.image]) for image in exempt):
+            output.say(f"{each.where}: exempt {each.shown}")
+
+
+def say_left_out_tags(plan: Plan, settings: Settings) -> None:
+    """Report what seems to be meant to let an image through, and leaves out its tag."""
+    images = [image.image for image in plan.images if not is_allowed(image.image, settings.allow_unpinned)]
+    for why in dict.fromkeys(left_out_tag(image, settings) for image in images):
+        if why:
+            output.say(why)
+
+
+def say_unlike_lock(plan: Plan, lock: Lock) -> None:
+    """Report the images that keep the digest of an existing Job, although the lock has another one."""
+    for image in plan.images:
+        locked = lock.digests.get(image.reference) if image.reference and image.kept_for else None
+        if locked and image.digest != locked and not image.problem:
+            output.say(f"{image.image} stays at {image.digest}, as {image.kept_for} ran it; {lock.name} has {locked}.")
+
+
+def say_kept_there(plan: Plan, lock: Lock) -> None:
+    """Report the images that a Job of the lock's release keeps at another digest than they get here."""
+    for image in plan.images:
+        older = sorted(lock.kept.get(image.reference, ())) if image.reference and image.source else []
+        if older and image.digest not in older:
+            output.say(f"{image.image} gets {image.digest}; in {lock.name} a Job keeps {', '.join(older)}.")
+
+
+def say_outside(plan: Plan) -> None:
+    """Report how many images are outside pod specs, and how many references follow the pinned images."""
+    outside = {use.image for use in plan.outside()}
+    if outside:
+        images, verb = output.count(len(outside), "image"), "is" if len(outside) == 1 else "are"
+        output.inform(f"{images} outside pod specs {verb} not pinned; helm pin plan lists them, --also pins them.")
+    if plan.followers:
+        places = output.count(len(plan.followers), "other place")
+        output.inform(f"{places} with the same references got the same digests; helm pin plan lists them.")
+    say_lock(plan)
+
+
+def say_default_lists(plan: Plan) -> None:
+    """Report the lists of the chart's defaults that are set as a whole."""
+    if lists := plan.default_lists():
+        output.inform(
+            f"Set as a whole, because an image stands in it: {', '.join(lists)}. Where a newer chart has another list there, "
+            "plain helm keeps this one."
+        )
+
+
+def say_lock(plan: Plan) -> None:
+    """Report how many digests came from the lock."""
+    if plan.record.lock:
+        named = sum(1 for image in plan.images if image.source)
+        output.inform(f"Digests from {plan.record.lock}: {named} of {len(plan.images)} images.")

@@ -1,0 +1,63 @@
+"""What is said of a plan beside the images themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from helmpin.plan.images import ImagePlan
+from helmpin.plan.notes import say_outside
+from helmpin.plan.plan import Plan
+from helmpin.release.record import Record
+from helmpin.render.diff import Follower
+from helmpin.render.output import Render, parse
+from tests.support.plans import image
+from tests.support.renders import document
+
+
+class Planned(NamedTuple):
+    """As much of a plan as is needed."""
+
+    render: Render
+    followers: tuple[Follower, ...] = ()
+    images: tuple[ImagePlan, ...] = ()
+    record: Record = Record("", "", ())
+    outside = Plan.outside
+
+
+def outside(*images: str) -> Render:
+    return parse(document(f"kind: Fleet\nspec: {{images: [{', '.join(images)}]}}\n"))
+
+
+FOLLOWER = Follower(("x", 0, 0, ("data", "image")), "ConfigMap", "x", ())
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (Planned(outside()), []),
+        (Planned(outside("example.com/a:1", "example.com/a:1")), ["1 image outside pod specs is not pinned"]),
+        (Planned(outside("example.com/a:1", "example.com/b:1")), ["2 images outside pod specs are not pinned"]),
+        (Planned(outside(), (FOLLOWER,)), ["1 other place with the same references got the same digests"]),
+        (
+            Planned(outside("example.com/a:1"), (FOLLOWER, FOLLOWER)),
+            ["1 image outside", "2 other places with the same references"],
+        ),
+    ],
+)
+def test_what_stands_outside_pod_specs_is_said(
+    plan: Planned, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    say_outside(plan)  # type: ignore[arg-type]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = printed.err.splitlines()
+    assert len(lines) == len(said)
+    assert all(text in line and "helm pin plan" in line for text, line in zip(said, lines, strict=True))
+
+
+def test_how_many_digests_came_from_a_lock_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    images = (image("example.com/a:1", source="lock"), image("example.com/b:1"))
+    say_outside(Planned(outside(), images=images, record=Record("", "", (), lock="lock.yaml")))  # type: ignore[arg-type]
+    assert capsys.readouterr().err == "Digests from lock.yaml: 1 of 2 images.\n"
