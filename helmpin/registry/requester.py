@@ -59,6 +59,20 @@ class _Host:
         """The most attempts at a request that fails for a temporary reason."""
         return 1 if self.broken >= 3 and not self.answered else MAX_TRIES
 
+    def take(self, answer: Answer) -> None:
+        """Note what an answer shows."""
+        if answer.status not in RETRIED:
+            self.answered = True
+            if time.monotonic() >= self.quiet_until:
+                self.limited = None
+        elif answer.status == 429:
+            self.limited = answer
+
+    def give_up(self, failure: Failure) -> None:
+        """Note a failure that ends a request: the next ones may fail by it at once."""
+        if failure.down or (failure.kind == "timeout" and not self.answered):
+            self.down = failure
+
 
 class Wanted(NamedTuple):
     """A manifest, and the endpoint to request it from."""
@@ -260,8 +274,7 @@ class Requester:
             return refused._replace(method="GET" if method == "HEAD" else method)
 
     def _retried(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
-        scheme, name, *_ = urlsplit(url)
-        host = self._host(name)
+        host = self._host(urlsplit(url).netloc)
         for attempt, pause in enumerate(pauses(), start=1):
             if host.down:
                 raise host.down
@@ -273,37 +286,37 @@ class Requester:
                 with host.slots:
                     answer = self._transport.exchange(method, url, headers, body)
             except Failure as failure:
-                tries = MAX_TIMEOUTS if failure.kind == "timeout" else host.tries
-                again = failure.retryable and attempt < tries and pause < self._transport.remaining()
-                # a TLS server hangs up on plain HTTP every time; ask() starts again over TLS
-                hung_up = failure.kind == "unreachable" and not failure.down and self._is_guess(scheme, name)
-                if again and not (hung_up and self._speaks_tls(name)):
-                    self._wait(pause)
-                    method = "GET" if method == "HEAD" else method
-                    continue
-                if failure.down or (failure.kind == "timeout" and not host.answered):
-                    host.down = failure
-                raise
-            if answer.status not in RETRIED:
-                host.answered = True
-                if time.monotonic() >= host.quiet_until:
-                    host.limited = None
-                self._refused.pop(url, None)
-                return answer
-            self._refused[url] = answer
-            limited = answer.status == 429
-            if limited:
-                host.limited = answer
-            wait = max(pause, http_errors.retry_after(answer))
-            if attempt >= (MAX_LIMITED if limited else host.tries) or wait >= self._transport.remaining():
-                host.broken += not limited
-                return answer
-            if limited:  # every request to this host waits
-                host.quiet_until = max(host.quiet_until, time.monotonic() + wait)
+                if not self._may_retry(failure, url, attempt, pause):
+                    host.give_up(failure)
+                    raise
+                wait = pause
             else:
-                self._wait(wait)
-                method = "GET" if method == "HEAD" else method
+                host.take(answer)
+                if answer.status not in RETRIED:
+                    self._refused.pop(url, None)
+                    return answer
+                self._refused[url] = answer
+                limited = answer.status == 429
+                wait = max(pause, http_errors.retry_after(answer))
+                if attempt >= (MAX_LIMITED if limited else host.tries) or wait >= self._transport.remaining():
+                    host.broken += not limited
+                    return answer
+                if limited:  # every request to this host waits
+                    host.quiet_until = max(host.quiet_until, time.monotonic() + wait)
+                    continue
+            self._wait(wait)
+            method = "GET" if method == "HEAD" else method
         raise AssertionError("unreachable")
+
+    def _may_retry(self, failure: Failure, url: str, attempt: int, pause: float) -> bool:
+        """Whether to send a request again that has failed at this attempt, after a pause."""
+        scheme, name, *_ = urlsplit(url)
+        tries = MAX_TIMEOUTS if failure.kind == "timeout" else self._host(name).tries
+        if not (failure.retryable and attempt < tries and pause < self._transport.remaining()):
+            return False
+        # a TLS server hangs up on plain HTTP every time; ask() starts again over TLS
+        hung_up = failure.kind == "unreachable" and not failure.down and self._is_guess(scheme, name)
+        return not (hung_up and self._speaks_tls(name))
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
