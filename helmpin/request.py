@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from helmpin import config, env
 from helmpin.arguments import Given, dry_run, is_on, last, split
-from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
+from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command, Option
 from helmpin.config.sources import LOGIN_STDIN
 from helmpin.env import FALSE, TRUE
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
@@ -162,32 +162,42 @@ def own_flags(command: Command) -> dict[str, Flag]:
 
 
 def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
+    """As Request has them. Raises UsageError."""
     values: dict[str, Any] = {}
     for option in command.options:
-        key = option.name.removeprefix("--")
         mine = [g for g in given if g.name == option.name]
-        for g in mine:
-            # an image of one space is a placeholder that OpenShift fills in
-            blank = not g.value if option.name == "--allow-unpinned" else not (g.value or "").strip()
-            if option.kind != "switch" and blank:
-                hint = f"leave the flag out, or give it {option.metavar or 'a value'}"
-                raise UsageError(f"{option.name} is empty", hint=hint)
-            if option.kind == "switch" and g.value not in (None, *TRUE, *FALSE):
-                raise UsageError(
-                    f"{option.name} must be true or false", why=f"got {g.value!r}", hint="the flag alone means true"
-                )
-            if option.choices and g.value not in option.choices:
-                raise UsageError(f"{option.name} must be one of {', '.join(option.choices)}", why=f"got {g.value!r}")
-        if option.kind == "value" and len({g.value for g in mine}) > 1:
-            both = " and ".join(dict.fromkeys(g.value or "" for g in mine))
-            raise UsageError(f"{option.name} is given twice", why=f"got {both}", hint="leave one out")
-        if option.kind == "switch":
-            values[key] = is_on(mine, option.name) if mine else None if option.setting else False
-        elif option.kind == "list":
-            values[key] = tuple(g.value or "" for g in mine)
-        else:
-            values[key] = mine[-1].value if mine else option.default
+        _check_option(option, mine)
+        values[option.name.removeprefix("--")] = _value(option, mine)
     return values
+
+
+def _check_option(option: Option, mine: Sequence[Given]) -> None:
+    """Raise UsageError for a value that a flag does not take, or for several of a flag that takes one."""
+    for g in mine:
+        # an image of one space is a placeholder that OpenShift fills in
+        blank = not g.value if option.name == "--allow-unpinned" else not (g.value or "").strip()
+        if option.kind != "switch" and blank:
+            hint = f"leave the flag out, or give it {option.metavar or 'a value'}"
+            raise UsageError(f"{option.name} is empty", hint=hint)
+        if option.kind == "switch" and g.value not in (None, *TRUE, *FALSE):
+            why = f"got {g.value!r}"
+            raise UsageError(f"{option.name} must be true or false", why=why, hint="the flag alone means true")
+        if option.choices and g.value not in option.choices:
+            raise UsageError(f"{option.name} must be one of {', '.join(option.choices)}", why=f"got {g.value!r}")
+    if option.kind == "value" and len({g.value for g in mine}) > 1:
+        both = " and ".join(dict.fromkeys(g.value or "" for g in mine))
+        raise UsageError(f"{option.name} is given twice", why=f"got {both}", hint="leave one out")
+
+
+def _value(option: Option, mine: Sequence[Given]) -> Any:
+    """What the command line sets an option to. None for a switch that a setting may turn on."""
+    if option.kind == "list":
+        return tuple(g.value or "" for g in mine)
+    if option.kind == "value":
+        return mine[-1].value if mine else option.default
+    if not mine:
+        return None if option.setting else False
+    return is_on(mine, option.name)
 
 
 def own_words(request: Request) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from helmpin import policy
-from helmpin.chart.setargs import Setting, dotted_key
+from helmpin.chart.setargs import dotted_key
 from helmpin.config.settings import Settings
 from helmpin.image.hints import let_through
-from helmpin.image.reference import valid_digest
+from helmpin.image.reference import Reference, valid_digest
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
@@ -46,18 +46,8 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
     image, known, attempt, settings = uses[0].image, decided.known, decided.attempt, decided.settings
     reference, answer = known.references.get(image), known.resolved.get(image)
     problem = known.problems.get(image) or _failure(uses, decided)
-    strategies = sorted({attempt.strategies[use.key][0] for use in uses if use.key in attempt.strategies})
-    used: dict[Setting, None] = {}
-    for use in uses:
-        used.update(dict.fromkeys(attempt.strategies.get(use.key, ("", ()))[1]))
-    by_template = any(use.key in attempt.by_template for use in uses)
-    if reference is None or problem:
-        via = ""
-    elif valid_digest(reference.digest or ""):
-        via, strategies = "chart", ["already pinned"]
-    else:
-        via = "template" if by_template else "values"
-        strategies += ["staged template"] if by_template else []
+    via, strategies = _way(uses, None if problem else reference, attempt)
+    used = [setting for use in uses if use.key in attempt.strategies for setting in attempt.strategies[use.key][1]]
     digest = known.wanted.get(uses[0].key) or (answer.digest if answer else "")
     bare = reference._replace(digest=None) if reference else None
     return ImagePlan(
@@ -79,11 +69,23 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
             for follower in decided.followers
             if any(r._replace(digest=None) == bare and r.digest == digest for r in follower.references)
         ),
-        by_values_alone=via == "chart" or (via == "values" and not by_template),
+        by_values_alone=via in ("chart", "values"),
         kept_for=kept_for,
         nulled=next(filter(None, (attempt.nulled.get(use.key) for use in uses)), ""),
         must_be_fixed=policy.refuses_mutable(image, settings) and not is_locked(image, decided.lock),
     )
+
+
+def _way(uses: Sequence[ImageUse], reference: Reference | None, attempt: Attempt) -> tuple[str, list[str]]:
+    """How an image is pinned, as ImagePlan has it, and by which strategies. reference: None for one that is not."""
+    strategies = sorted({attempt.strategies[use.key][0] for use in uses if use.key in attempt.strategies})
+    if reference is None:
+        return "", strategies
+    if valid_digest(reference.digest or ""):
+        return "chart", ["already pinned"]
+    if any(use.key in attempt.by_template for use in uses):
+        return "template", [*strategies, "staged template"]
+    return "values", strategies
 
 
 def _failure(uses: Iterable[ImageUse], decided: Decided) -> Problem | None:
