@@ -13,7 +13,7 @@ from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lint.finding import Location, inside
-from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copies
+from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Shown, marked_copies
 from helmpin.lint.values_files import ValuesFile
 from helmpin.plan import render_failure
 from helmpin.plan.anchors import anchors, holding, in_scope
@@ -52,16 +52,6 @@ def locate(
     known = values or {}
     copies = marked_copies(chart, known, [dict.fromkeys([*likely, *others]), likely])
     shown = _shown(copies, render, known, {scope_of(use.source) for use in uses})
-
-    def template_line(use: ImageUse, place: Place, line: int) -> Location:
-        if not (place and isinstance(place, str)):
-            return _likely_line(use, chart, shown.taken(use.source) if shown else (), name)
-        texts = chart.template_files()
-        if use.image not in texts[place].split("\n")[line - 1]:  # perhaps that of a helper, which is given the image
-            with suppress(Refused):
-                place, line = _given_to_helper(use, chart, texts) or (place, line)
-        return Location(inside(name, place), line)
-
     unreal = [file.name for file in files if not file.is_file]
     found: dict[UseKey, Location] = {}
     for use in uses:
@@ -71,7 +61,7 @@ def locate(
         if at is None and not isinstance(place, str):
             at = _line_of_value(place, line, known, files)
         if at is None or at.file in unreal:
-            there = template_line(use, place, line)
+            there = _template_line(use, chart, shown, name)
             at = at._replace(instead=(there.file, there.line)) if at else there
         found[use.key] = at
     return found
@@ -200,6 +190,18 @@ def _line_of_value(
     place = span(text, at.path)
     is_literal = place is not None and _LITERAL.match(text, place.start)
     return Location(at.file, at.line + line if is_literal else at.line, value=at.value)
+
+
+def _template_line(use: ImageUse, chart: Chart, shown: Shown | None, name: str) -> Location:
+    """The line of a template that prints a use: that of its comment, or else a likely one."""
+    place, line = (shown and shown.line(use)) or ("", 0)
+    if not (place and isinstance(place, str)):
+        return _likely_line(use, chart, shown.taken(use.source) if shown else (), name)
+    texts = chart.template_files()
+    if use.image not in texts[place].split("\n")[line - 1]:  # perhaps that of a helper, which is given the image
+        with suppress(Refused):
+            place, line = _given_to_helper(use, chart, texts) or (place, line)
+    return Location(inside(name, place), line)
 
 
 def _given_to_helper(use: ImageUse, chart: Chart, texts: Mapping[str, str]) -> tuple[str, int] | None:
