@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what shows a plan is imported when there is one, so that he
     from helmpin.plan import show
     from helmpin.plan.deployed import Deployed
     from helmpin.plan.plan import Plan
+    from helmpin.release.previous import Previous
 
 FOR_OTHERS = ("values", "kustomize", "images")
 """Output for other tools, which is complete or refused."""
@@ -63,23 +64,30 @@ def run(request: Request) -> int:
             output.say(
                 "Give helm --reset-values with this file: of reused values, a null would remove helm-pin's digest alone."
             )
-        if previous and previous.status.startswith("pending-"):
-            output.say(
-                f"Revision {previous.last} is {previous.status}: helm upgrades the release when that has ended or is rolled back."
-            )
-        has_failed = previous is not None and previous.status == "failed" and previous.has_run
-        if previous and has_failed:
-            output.say(
-                f"Revision {previous.last} failed. This plan compares with revision {previous.revision}, and what runs may be as "
-                f"the failed one says; to see it: {helm_command(f'pin verify {release}')}"
-            )
+        failed = _say_status(previous, release) if previous else 0
         _print(request, prepared, deployed)
         _refuse(request, plan)
         if check and deployed:
             from helmpin.plan.show import refuse_changes
 
-            refuse_changes(plan, deployed, failed=previous.last if previous and has_failed else 0)
+            refuse_changes(plan, deployed, failed=failed)
     return 0
+
+
+def _say_status(previous: Previous, release: str) -> int:
+    """Report a latest revision that is pending, or that failed when it was deployed. Returns the number of one that failed; 0 for
+    none."""
+    if previous.status.startswith("pending-"):
+        output.say(
+            f"Revision {previous.last} is {previous.status}: helm upgrades the release when that has ended or is rolled back."
+        )
+    if previous.status != "failed" or not previous.has_run:
+        return 0
+    output.say(
+        f"Revision {previous.last} failed. This plan compares with revision {previous.revision}, and what runs may be as "
+        f"the failed one says; to see it: {helm_command(f'pin verify {release}')}"
+    )
+    return previous.last
 
 
 def _command(request: Request, release: str) -> str:

@@ -192,9 +192,7 @@ def render_plain(
     chart, compared: as Rendered has them. early: the render by helm template, if start_early() started it; it is used if it knows
     what this one needs. reading, merged: the release and the user's values, which helm is reading; None where there is none.
     """
-    from helmpin.plan.rendered import render_with_probe
     from helmpin.render.needs import Needs, needs
-    from helmpin.render.probe import UNKNOWN
 
     deploys = task.command != "template"
     reuse, reuses = Reuse(), False
@@ -210,15 +208,8 @@ def render_plain(
         if early is None or early.needs is not need:
             _stop(early)
             early = _start_early(task, compared, need)
-        if early:
-            try:
-                found = render_with_probe(chart, compared, early.probe, early.renderer, early.process, given, given)
-            except HelmFailed:
-                if not deploys:  # else the dry run may succeed
-                    raise
-            else:
-                if not deploys or UNKNOWN not in found.origin.text:
-                    return found, reuse
+        if early and (found := _by_template(chart, compared, early, given, deploys=deploys)):
+            return found, reuse
     _stop(early)
     if upgrades:  # else helm reads all revisions twice
         task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])
@@ -228,6 +219,23 @@ def render_plain(
         if instead := rendered_instead_of_a_dry_run(task, chart, compared, given):
             return instead, reuse
     return _by_dry_run(task, chart, compared, reuse, given, installs=not upgrades), reuse
+
+
+def _by_template(
+    chart: Chart, compared: Chart, early: EarlyRender, given: Mapping[str, Any], *, deploys: bool
+) -> Rendered | None:
+    """What helm template renders; None if the dry run of a command that deploys may do better: it fails, or prints what only the
+    running upgrade knows. Raises HelmFailed."""
+    from helmpin.plan.rendered import render_with_probe
+    from helmpin.render.probe import UNKNOWN
+
+    try:
+        found = render_with_probe(chart, compared, early.probe, early.renderer, early.process, given, given)
+    except HelmFailed:
+        if not deploys:
+            raise
+        return None
+    return None if deploys and UNKNOWN in found.origin.text else found
 
 
 def _stop(early: EarlyRender | None) -> None:
