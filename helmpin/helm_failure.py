@@ -15,7 +15,7 @@ IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 """helm's message when the latest revision is pending: somebody is deploying, or was killed while deploying
 (pkg/action/upgrade.go)."""
 
-NO_RELEASE = "release: not found"
+NOT_FOUND = "release: not found"
 """helm's message about a release, or a revision, that is not stored (pkg/storage/driver/driver.go)."""
 LONGEST = 4000
 """The most characters of a line of helm's messages that are shown."""
@@ -53,7 +53,7 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
         hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
         return HelmFailed("the release name is invalid", why=why, hint=hint)
     command = f"{args[0]} --dry-run" if any(arg.startswith("--dry-run=") for arg in args) else args[0]
-    kind = HelmStopped if status < 0 or IN_PROGRESS in why else NoRelease if NO_RELEASE in why else HelmFailed
+    kind = HelmStopped if status < 0 or IN_PROGRESS in why else NoRelease if NOT_FOUND in why else HelmFailed
     return kind(f"helm {command} failed", why=why, hint=_advice(args, why))
 
 

@@ -59,7 +59,7 @@ def run(request: Request) -> int:
     found = revisions.last_needed(read.found, wanted) if wanted else read.found
     needed = needs_of(found)
     unread = [*needed.unread, *read.unread]
-    if prunes and (doubts := [*unread, *revisions.doubts(read)]):
+    if prunes and (doubts := [*unread, *revisions.signs_of_skipped(read)]):
         raise HelmFailed(
             "cannot read what a revision needs; no tag was removed", why="\n".join(doubts), hint="leave out --prune"
         )

@@ -78,10 +78,10 @@ def _found(charts: Sequence[str], request: Request) -> Report:
 
 def _fixed(charts: Sequence[str], request: Request) -> Report:
     """What is found after digests were written into values files, or with --suggest versions."""
-    from helmpin.lint.fix import NOTHING, fix, fix_versions
+    from helmpin.lint.fix import NOT_WRITTEN, fix, fix_versions
     from helmpin.lint.opened import Target
 
-    lifeline.if_stopped(NOTHING)
+    lifeline.if_stopped(NOT_WRITTEN)
     local = [chart for chart in charts if not from_repository(chart, request)]
     for chart in charts:
         if chart not in local:

@@ -160,7 +160,7 @@ def _more(request: Request, plan: Plan) -> show.More:
 
     verbose, settings = request.options["verbose"] and not request.settings.locked, request.settings
     if not (verbose or request.options["suggest"]):
-        return show.NOTHING
+        return show.NOTHING_MORE
     from helmpin.plan.credentials import keychain_of
     from helmpin.policy import is_fixed
     from helmpin.registry import details_of, suggest

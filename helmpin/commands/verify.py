@@ -42,7 +42,7 @@ LIVE = ("workloads", "pods")
 """The checks that look at the live cluster."""
 NO_RECORD = "there is no record to compare with"
 NOT_ASKED = Check("registry", SKIPPED, "not asked (--no-registry)")
-MARKS = {OK: "32", FAILED: "31"}
+COLOURS = {OK: "32", FAILED: "31"}
 """ANSI colours of verdicts; the others are yellow."""
 
 
@@ -303,7 +303,7 @@ def _skipped(why: str, *names: str) -> Iterator[Check]:
 def _print(title: str, results: list[Check]) -> None:
     output.write(title)
     for check in results:
-        verdict = output.colour(f"{check.verdict:<12}", MARKS.get(check.verdict, "33"))
+        verdict = output.colour(f"{check.verdict:<12}", COLOURS.get(check.verdict, "33"))
         print(f"  {check.name:<10} {verdict} {output.printable(check.summary)}")
         for detail in (*check.details, *(f"not read: {words}" for words in check.unread)):
             output.write(f"             {detail}")

@@ -33,7 +33,7 @@ from helmpin.plan.prepare import prepare
 from helmpin.render.values import values_flag
 from helmpin.save import save
 
-NOTHING = "no file was written"
+NOT_WRITTEN = "no file was written"
 """What is reported if --fix is stopped, until it writes."""
 
 
@@ -145,7 +145,7 @@ def _write(wanted: Iterable[Wanted], pins: Pins, charts: Sequence[Opened], stack
     kept = accepted(left, trials.wrong, _say_not_fixed)
     texts = texts_with(kept, _say_not_fixed)
     changed = {file.name: texts[path] for path, file in files.items() if path in texts and texts[path] != file.text}
-    lifeline.if_stopped(f"these files may have been written: {', '.join(changed)}" if changed else NOTHING)
+    lifeline.if_stopped(f"these files may have been written: {', '.join(changed)}" if changed else NOT_WRITTEN)
     save("values", changed)
     _report_changes(changed, kept)
 

@@ -66,5 +66,5 @@ class Attempt(NamedTuple):
         )
 
 
-NOTHING = Attempt(settings=(), by_template=frozenset(), strategies={}, failed={}, notes={})
+NO_PINS = Attempt(settings=(), by_template=frozenset(), strategies={}, failed={}, notes={})
 """The attempt that pins nothing."""

@@ -12,7 +12,7 @@ from helmpin.plan.attempt import Attempt
 from helmpin.plan.candidate import Candidate
 from helmpin.plan.causes import Causes
 from helmpin.plan.group import Group, shown
-from helmpin.plan.search_state import Progress, SearchState
+from helmpin.plan.search_state import SearchState, Standing
 from helmpin.render.diff import Comparison
 
 
@@ -88,7 +88,7 @@ class UnpinnedBlame:
                 group.fail(result.images.get(use.key, "") for use in own)
 
     def blame_templates(
-        self, attempt: Attempt, result: Comparison, blamed: Collection[Group], before: Progress
+        self, attempt: Attempt, result: Comparison, blamed: Collection[Group], before: Standing
     ) -> None:
         """For each use that its template did not pin: drop the values that changed it there. If there are none, the use has failed.
 
@@ -104,7 +104,7 @@ class UnpinnedBlame:
             self._state.note(group.uses, f"{shown(group.current())}: gives {gives!r} elsewhere")
             group.leave_paths(paths)
         for use in [use for use, guilty in reaching if not guilty]:
-            if self._state.progress() != before:
+            if self._state.standing() != before:
                 return
             gives = result.images.get(use.key, "")
             is_unpinned = self._state.group_of(use).digest not in gives and gives != use.image

@@ -96,7 +96,7 @@ def _before(stored: Revision, also: ExtraImageRules | None) -> DeployedImages:
     return DeployedImages(digests({use.image for use in uses}, record), uses)
 
 
-Pinned = tuple[str, str]
+_AtDigest = tuple[str, str]
 """(reference, digest); the digest may be UNPINNED."""
 
 
@@ -109,7 +109,7 @@ def compared(before: DeployedImages, images: Sequence[ImagePlan]) -> tuple[tuple
     planned = [_planned(image) for image in images]
     deployed = sorted((reference, digest) for reference, several in before.digests.items() for digest in several)
     found: list[Change] = []
-    accounted: set[Pinned] = set()
+    accounted: set[_AtDigest] = set()
     for image, now in zip(images, planned, strict=True):
         old = [named(ran[use.key].image) for use in image.uses if use.key in ran]
         others = sorted({_recorded(each, before.digests) for each in old if not _is_same(each, now)})
@@ -129,28 +129,28 @@ def compared(before: DeployedImages, images: Sequence[ImagePlan]) -> tuple[tuple
     return tuple(found), tuple(Change(REMOVED, *each) for each in gone)
 
 
-def _planned(image: ImagePlan) -> Pinned:
+def _planned(image: ImagePlan) -> _AtDigest:
     """What will run, or would if it were not refused. An image without a digest (it may be allowed) stays as it is."""
     if not image.digest or not image.reference:
         return named(image.image)
     return str(image.reference._replace(digest=None)), image.digest
 
 
-def _name(image: Pinned) -> str:
+def _name(image: _AtDigest) -> str:
     return split(image[0])[0]
 
 
-def _is_same(old: Pinned, now: Pinned) -> bool:
+def _is_same(old: _AtDigest, now: _AtDigest) -> bool:
     """Whether a deployed image is the planned one. Its template may have left out the tag."""
     return old[1] == now[1] and old[0] in (now[0], _name(now))
 
 
-def _recorded(old: Pinned, digests: Digests) -> Pinned:
+def _recorded(old: _AtDigest, digests: Digests) -> _AtDigest:
     """A deployed image, with the recorded tag if its template has left that out."""
     return next(((r, old[1]) for r in sorted(digests) if split(r)[0] == old[0] and old[1] in digests[r]), old)
 
 
-def _by_name(now: Pinned, planned: Iterable[Pinned], digests: Digests) -> list[Pinned]:
+def _by_name(now: _AtDigest, planned: Iterable[_AtDigest], digests: Digests) -> list[_AtDigest]:
     """What a planned image was before, if none of its uses existed: the same reference, or the only one of its repository. What is
     no longer planned comes first."""
     old = [now[0]] if now[0] in digests else [each for each in digests if split(each)[0] == _name(now)]
@@ -160,7 +160,7 @@ def _by_name(now: Pinned, planned: Iterable[Pinned], digests: Digests) -> list[P
     return sorted(((old[0], digest) for digest in digests[old[0]]), key=lambda each: (each in planned, each))
 
 
-def _moved(old: Pinned, now: Pinned) -> Change:
+def _moved(old: _AtDigest, now: _AtDigest) -> Change:
     was = "" if old[0] == now[0] else split(old[0])[1] or "" if _name(old) == _name(now) else old[0]
     return Change(MOVED, *old, was)
 

@@ -16,7 +16,7 @@ from helmpin.errors import HelmFailed
 from helmpin.image.uses import ImageUse, UseKey, without_image
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.attempt import NOTHING, Attempt
+from helmpin.plan.attempt import NO_PINS, Attempt
 from helmpin.plan.chance import ended, refuse_chance, start_again, start_others
 from helmpin.plan.checks import (
     SORT_IT,
@@ -185,7 +185,7 @@ def _searched(
 ) -> tuple[_Tried, Outcomes]:
     """What the search ends with, and the outcomes with all that was learnt about them."""
     rendered, wanted = outcomes.rendered, outcomes.known.wanted
-    tried = _Tried(NOTHING, rendered.plain, None)
+    tried = _Tried(NO_PINS, rendered.plain, None)
     if not wanted:
         return tried, outcomes
     while attempt := search.next():

@@ -18,25 +18,26 @@ class Mark(NamedTuple):
     path: ValuePath
     text: str
     """The value without the mark."""
-    mark: str
+    token: str
+    """The mark itself."""
     value: str
     """The value with the mark: `1.2-mark7z`, or in the form of a digest, `1.2@sha256:…`."""
 
 
 def mark_at(path: ValuePath, text: str, number: int) -> Mark:
-    mark = f"mark{number}z"
-    return Mark(path, text, mark, f"{text}-{mark}")
+    token = f"mark{number}z"
+    return Mark(path, text, token, f"{text}-{token}")
 
 
 def digest_mark_at(path: ValuePath, text: str, number: int) -> Mark:
     """A mark in the form of a digest: alone for a value that takes one, else after a tag or a reference."""
-    mark = f"{number:064x}"
-    return Mark(path, text, mark, f"{text}@sha256:{mark}" if text else f"sha256:{mark}")
+    token = f"{number:064x}"
+    return Mark(path, text, token, f"{text}@sha256:{token}" if text else f"sha256:{token}")
 
 
 def in_place_of_digest_mark(fact: Facts, mark: Mark, gives: str) -> str:
     """What to set where a mark in the form of a digest stands; '' if the image has another name or end."""
-    marked, bare = f"sha256:{mark.mark}", fact.digest.partition(":")[2]
+    marked, bare = f"sha256:{mark.token}", fact.digest.partition(":")[2]
     before, _, after = gives.partition("@")
     forms = {marked: fact.digest, f"sha256:{marked}": bare}  # some templates write the `sha256:` themselves
     wanted = tagged(fact.use.image)

@@ -108,11 +108,11 @@ class Search:
             },
             result.failing,
         )
-        before = self._state.progress()
+        before = self._state.standing()
         blamed = self._collateral.blame(result)
         self._unpinned.blame_values(result, blamed, overridden)
         self._unpinned.blame_templates(attempt, result, blamed, before)
-        if self._state.progress() == before:
+        if self._state.standing() == before:
             self._blame_all(result)
 
     def pinned(self) -> list[Pinned]:
@@ -143,11 +143,11 @@ class Search:
     def _blame_all(self, result: Comparison) -> None:
         """Drop the candidates of every group, since none in particular is to blame. Without any, uses fail: those whose template
         prints something else, or else all."""
-        before, why = self._state.progress(), "\n".join(map(str, result.collateral[:3]))
+        before, why = self._state.standing(), "\n".join(map(str, result.collateral[:3]))
         for group in self._state.active():
             self._state.note(group.uses, f"{shown(group.current())}: {why}")
             group.leave_paths()
-        if self._state.progress() == before:
+        if self._state.standing() == before:
             changed = {difference.leaf[0]: str(difference) for difference in reversed(result.collateral)}
             left = list(self._state.uses())
             for use in [use for use in left if use.source in changed] or left:

@@ -11,7 +11,7 @@ from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.group import Group
 from helmpin.plan.tried import Tried
 
-Progress = tuple[tuple[int, ...], int, int]
+Standing = tuple[tuple[int, ...], int, int]
 """How often the candidates of each group have changed, how many uses go to their templates, how many have failed."""
 
 
@@ -43,7 +43,7 @@ class SearchState:
         """Those uses of a group that its values pin."""
         return [use for use in group.uses if use.key not in self.by_template and use.key not in self.failed]
 
-    def progress(self) -> Progress:
+    def standing(self) -> Standing:
         """How far it has come, so that it shows whether a result has changed anything."""
         return tuple(group.changes for group in self.groups), len(self.by_template), len(self.failed)
 

@@ -33,7 +33,7 @@ class More(NamedTuple):
     """With --suggest, for images whose tag can move."""
 
 
-NOTHING = More()
+NOTHING_MORE = More()
 
 
 def table(plan: Plan, deployed: Deployed | None, more: More, *, verbose: bool) -> str:
@@ -64,7 +64,7 @@ def _version(image: str, found: str | RegistryError) -> str:
 
 
 def describe(
-    plan: Plan, deployed: Deployed | None = None, more: More = NOTHING, reuse: str | None = ""
+    plan: Plan, deployed: Deployed | None = None, more: More = NOTHING_MORE, reuse: str | None = ""
 ) -> dict[str, Any]:
     """The plan as data. deployed: what it is compared with; None if the cluster was not asked. reuse: as Prepared has it."""
     changes = deployed.changes if deployed else (None,) * len(plan.images)
@@ -152,7 +152,7 @@ def _use_data(use: ImageUse) -> dict[str, str]:
     }
 
 
-def reasons(plan: Plan, more: More = NOTHING) -> str:
+def reasons(plan: Plan, more: More = NOTHING_MORE) -> str:
     """For people: what each image is, where it is used, and which candidates were rejected."""
     blocks = []
     for planned in plan.images:

@@ -23,7 +23,7 @@ from helmpin.image.reference import pinned_form, split
 from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
-from helmpin.plan.attempt import NOTHING, Attempt, Facts
+from helmpin.plan.attempt import NO_PINS, Attempt, Facts
 from helmpin.plan.probe_marks import MARK, Mark, digest_mark_at, in_place_of_digest_mark, mark_at, tagged
 from helmpin.plan.probe_places import (
     Probed,
@@ -148,7 +148,7 @@ class ValueProbe:
         if probe is None:
             return None
         self._probe = probe
-        return NOTHING._replace(settings=probe.settings)
+        return NO_PINS._replace(settings=probe.settings)
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
@@ -172,7 +172,7 @@ class ValueProbe:
     def _crowding(self, result: Comparison, found: Collection[UseKey]) -> set[ValuePath]:
         """The places that hold nothing, and whose marks came out after another one, in uses that are not in `found`: a suffix that
         is empty may stay so."""
-        paths = {mark.mark: mark.path for mark in self._probe.marks}
+        paths = {mark.token: mark.path for mark in self._probe.marks}
         images = (result.images.get(each.fact.use.key, "") for each in self._left() if each.fact.use.key not in found)
         shown = [[paths[mark] for mark in MARK.findall(image) if mark in paths] for image in images]
         shown = [[path for path in some if path not in self._names] for some in shown]
@@ -278,7 +278,7 @@ class ValueProbe:
     def _in_several(self, result: Comparison) -> tuple[ValuePath, ...]:
         """The values whose marks came out in images that get different digests."""
         digests: dict[ValuePath, set[str]] = defaultdict(set)
-        paths = {each.mark: each.path for each in self._probe.marks}
+        paths = {each.token: each.path for each in self._probe.marks}
         for each in self._left():
             for mark in MARK.findall(result.images.get(each.fact.use.key, "")):
                 if mark in paths:
@@ -300,7 +300,7 @@ class ValueProbe:
             fact = each.fact
             gives = result.images.get(fact.use.key, "")
             for mark in self._probe.marks:
-                may = mark.mark in gives and not self._tried.spills(fact.use.key, mark.path)
+                may = mark.token in gives and not self._tried.spills(fact.use.key, mark.path)
                 value = self._carrying_digest(fact, mark, gives) if may else ""
                 carrier = Setting(mark.path, value)
                 apart = emptied or self._probe.by_digest  # from what it was rejected with
@@ -318,10 +318,10 @@ class ValueProbe:
         if self._probe.by_digest:
             return in_place_of_digest_mark(fact, mark, gives)
         if is_template(mark.text):
-            before = gives.removesuffix(f"-{mark.mark}")
+            before = gives.removesuffix(f"-{mark.token}")
             for each in self._probe.marks:  # what it prints may have marks too
-                before = before.replace(f"-{each.mark}", "")
-            return f"{mark.text}@{fact.digest}" if before == wanted and gives.endswith(mark.mark) else ""
+                before = before.replace(f"-{each.token}", "")
+            return f"{mark.text}@{fact.digest}" if before == wanted and gives.endswith(mark.token) else ""
         if not gives.endswith(mark.value):
             return ""
         before = self._without_names(gives.removesuffix(mark.value))
@@ -333,13 +333,13 @@ class ValueProbe:
     def _without_names(self, text: str) -> str:
         """A text without the marks of names."""
         for each in self._probe.marks:
-            text = text.replace(f"-{each.mark}", "") if each.path in self._names else text
+            text = text.replace(f"-{each.token}", "") if each.path in self._names else text
         return text
 
     def _without_guesses(self, text: str) -> str:
         """A text with what the values hold in place of marks that were guessed for other images."""
         for each in self._probe.marks:
-            if each.path in self._guesses and each.mark in text:
+            if each.path in self._guesses and each.token in text:
                 text = text.replace(each.value, text_of(lookup(self._values.tree, each.path)))
         return text
 

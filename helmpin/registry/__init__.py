@@ -90,7 +90,7 @@ def details_of(
             answers = session.details(missing)
         for reference, answer in answers.items():
             if not isinstance(answer, RegistryError):
-                details.keep(reference.digest or "", answer)
+                details.cache(reference.digest or "", answer)
         found |= answers
     return found
 

@@ -108,7 +108,7 @@ def _file(digest: str) -> Path:
 
 
 def cached(digest: str) -> Details | None:
-    """What was cached for a digest; None if nothing was, or if the file was not written by keep()."""
+    """What was cached for a digest; None if nothing was, or if the file was not written by cache()."""
     if not valid_digest(digest):
         return None
     try:
@@ -119,7 +119,7 @@ def cached(digest: str) -> Details | None:
         return None
 
 
-def keep(digest: str, details: Details) -> None:
+def cache(digest: str, details: Details) -> None:
     """Cache what is known about a digest, for good. If it cannot be written, registries will be asked again."""
     file = _file(digest)
     scratch = file.with_suffix(f".{os.getpid()}-{id(details)}")

@@ -30,9 +30,9 @@ def history(helm: Helm, release: str) -> list[HistoryRow]:
     try:
         rows = History(helm, release, MOST).rows()
         if not rows:
-            from helmpin.helm_failure import NO_RELEASE
+            from helmpin.helm_failure import NOT_FOUND
 
-            raise NoRelease("helm history failed", why=NO_RELEASE)
+            raise NoRelease("helm history failed", why=NOT_FOUND)
     except HelmFailed as error:
         from helmpin.release.errors import explained
 
@@ -93,7 +93,7 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
     return Revisions(found, unread, by_helm=True)
 
 
-def doubts(read: Revisions) -> list[str]:
+def signs_of_skipped(read: Revisions) -> list[str]:
     """Signs that helm has skipped revisions that it cannot read, one line each. --history-max removes the oldest ones, and never
     the deployed one (pkg/storage/storage.go, removeLeastRecent)."""
     if not (read.by_helm and read.found):

@@ -36,7 +36,7 @@ def test_the_images_stand_beside_what_is_deployed_and_what_is_gone(tmp_path: Pat
     text = show.table(
         plan(tmp_path, image("a:1"), image("b:1"), image("c:1")),
         Deployed(3, changes, gone),
-        show.NOTHING,
+        show.NOTHING_MORE,
         verbose=False,
     )
     table, removed = text.split("\n\n")
@@ -49,14 +49,14 @@ def test_the_images_stand_beside_what_is_deployed_and_what_is_gone(tmp_path: Pat
 
 def test_an_image_moved_from_its_own_tag_shows_the_digest_alone(tmp_path: Path) -> None:
     deployed = Deployed(1, (Change("moved", "a:1", UNPINNED),), ())
-    text = show.table(plan(tmp_path, image("a:1")), deployed, show.NOTHING, verbose=False)
+    text = show.table(plan(tmp_path, image("a:1")), deployed, show.NOTHING_MORE, verbose=False)
     assert f"moved from {UNPINNED[:19]}" in text and "@" not in text
 
 
 def test_images_outside_pod_specs_are_listed_once_a_place(tmp_path: Path) -> None:
     text = document("{apiVersion: x.example.com/v1, kind: Widget, metadata: {name: w}, spec: {image: 'quay.io/t/w:1'}}")
     made = plan(tmp_path, image("a:1"))._replace(render=output.parse(text, None))
-    shown = show.table(made, None, show.NOTHING, verbose=False)
+    shown = show.table(made, None, show.NOTHING_MORE, verbose=False)
     assert "Outside pod specs, not pinned (--also PATTERN pins them):\n  quay.io/t/w:1   " in shown
     assert shown.count("quay.io/t/w:1") == 1
 
@@ -65,14 +65,14 @@ def test_what_cannot_be_pinned_in_a_pod_spec_is_not_advised_to_be_pinned_elsewhe
     text = document("{apiVersion: v1, kind: Widget, metadata: {name: w}, spec: {image: 'docker.io/library/a:1'}}")
     for problem, listed in ((MISSING, False), (None, True)):
         made = plan(tmp_path, image("a:1", problem))._replace(render=output.parse(text, None))
-        shown = show.table(made, None, show.NOTHING, verbose=False)
+        shown = show.table(made, None, show.NOTHING_MORE, verbose=False)
         assert ("Outside pod specs" in shown) is listed
         assert [each["image"] for each in show.describe(made)["elsewhere"]] == ["docker.io/library/a:1"]
 
 
 def test_the_digest_of_an_image_without_one_is_not_said_to_move(tmp_path: Path) -> None:
     deployed = Deployed(1, (Change("unknown", "a:1", B),), ())
-    table = show.table(plan(tmp_path, image("a:1", MISSING)), deployed, show.NOTHING, verbose=False).splitlines()
+    table = show.table(plan(tmp_path, image("a:1", MISSING)), deployed, show.NOTHING_MORE, verbose=False).splitlines()
     assert table[1][table[0].index("DEPLOYED") :].split()[0] == "-"
 
 
@@ -122,7 +122,7 @@ def test_an_image_whose_mutable_tag_is_refused_is_not_pinned_in_data(tmp_path: P
 
 def test_a_cluster_that_was_not_asked_differs_from_one_that_has_no_release(tmp_path: Path) -> None:
     made = plan(tmp_path, image("a:1"))
-    assert "DEPLOYED" not in show.table(made, None, show.NOTHING, verbose=False)
+    assert "DEPLOYED" not in show.table(made, None, show.NOTHING_MORE, verbose=False)
     unasked, empty = show.describe(made), show.describe(made, Deployed(None, (Change("new"),), ()))
     assert not unasked["cluster"] and unasked["images"][0]["deployed"] is None
     assert empty["cluster"] and empty["deployedRevision"] is None

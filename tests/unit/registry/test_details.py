@@ -52,7 +52,7 @@ class TestKept:
         monkeypatch.setenv("HELM_CACHE_HOME", str(tmp_path))
         known = Details("2026", "1", "abc", "x", ("linux/amd64",), 5)
         assert details.cached(A) is None
-        details.keep(A, known)
+        details.cache(A, known)
         assert details.cached(A) == known
         assert details.cached(B) is None
         (file,) = (tmp_path / "helm-pin" / "images").iterdir()
@@ -64,7 +64,7 @@ class TestKept:
     def test_a_cache_that_takes_no_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "file").touch()
         monkeypatch.setenv("HELM_CACHE_HOME", str(tmp_path / "file"))
-        details.keep(A, Details())
+        details.cache(A, Details())
         assert details.cached(A) is None
 
 

@@ -9,7 +9,6 @@ from helmpin.release.damaged import none_deployed
 from helmpin.release.outcome import NO_RELEASE, HistoryRow
 from helmpin.release.revision import Revision
 from helmpin.release.revisions import (
-    doubts,
     ends_in_unfinished_rollback,
     last_needed,
     last_that_ran,
@@ -17,6 +16,7 @@ from helmpin.release.revisions import (
     made_since,
     never_ran,
     refuse_moved,
+    signs_of_skipped,
 )
 from helmpin.release.storage import RevisionInfo, Revisions
 
@@ -176,5 +176,5 @@ def test_signs_that_helm_has_skipped_a_revision(statuses: dict[int, str], signs:
         )
         for number, status in statuses.items()
     ]
-    assert doubts(Revisions(found, by_helm=True)) == signs
-    assert doubts(Revisions(found)) == []
+    assert signs_of_skipped(Revisions(found, by_helm=True)) == signs
+    assert signs_of_skipped(Revisions(found)) == []
