@@ -7,23 +7,31 @@ rule with a slash matches the whole path only, and `**` is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-
-from helmpin.named_tuple import NamedTuple
+from collections.abc import Callable, Iterable
 
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 """What Go's strings.TrimSpace removes."""
 
 
-class IgnorePattern(NamedTuple):
-    """One line of .helmignore."""
+class IgnorePattern:
+    """One line of .helmignore. Mutable: what it means may change each time that it is tried, as in Helm 3."""
 
-    forms: list[re.Pattern[str]]
-    """What it means for the first file that it is tried on, for the second, and so on; the last for all others. Mutable."""
-    base_only: bool
-    """Match the file's own name, not its path."""
-    directory: bool
-    negated: bool
+    def __init__(
+        self, forms: Iterable[re.Pattern[str]], *, base_only: bool, for_directories: bool, negated: bool
+    ) -> None:
+        """forms: what it means for the first file that it is tried on, for the second, and so on; the last for all others.
+        base_only: whether it is about the file's own name, not its path."""
+        self._form, *self._later = forms
+        self._base_only, self._for_directories, self._negated = base_only, for_directories, negated
+
+    def leaves_out(self, path: str, name: str, is_directory: bool) -> bool:
+        """Whether it leaves out the file of this path and name. Tries the rule, if it is one for such files."""
+        if self._for_directories and not is_directory:
+            return self._negated
+        form = self._form
+        if self._later:
+            self._form = self._later.pop(0)
+        return (form.fullmatch(name if self._base_only else path) is None) is self._negated
 
 
 def parse(text: str, is_helm3: Callable[[], bool]) -> list[IgnorePattern]:
@@ -41,12 +49,8 @@ def parse(text: str, is_helm3: Callable[[], bool]) -> list[IgnorePattern]:
 def ignored(rules: list[IgnorePattern], path: str, is_directory: bool) -> bool:
     """Whether helm leaves out `path` (relative to the chart, with slashes); of a directory, all that is in it."""
     name = path.rpartition("/")[2]
-    for rule in rules:
-        matched = False
-        if is_directory or not rule.directory:
-            form = rule.forms.pop(0) if len(rule.forms) > 1 else rule.forms[0]
-            matched = form.fullmatch(name if rule.base_only else path) is not None
-        if matched != rule.negated:
+    for rule in rules:  # noqa: SIM110 (a generator takes longer, for each file and rule)
+        if rule.leaves_out(path, name, is_directory):
             return True
     return False
 
@@ -61,13 +65,13 @@ def _rule(line: str, is_helm3: Callable[[], bool]) -> IgnorePattern:
             raise
     negated = line.startswith("!")
     glob = line.removeprefix("!")
-    directory = glob.endswith("/")
+    for_directories = glob.endswith("/")
     glob = glob.removesuffix("/")
     base_only = "/" not in glob
     slashes = len(glob) - len(glob.lstrip("/"))
     tries = slashes if slashes > 1 and is_helm3() else min(slashes, 1)
     forms = [pattern(glob[gone:]) for gone in range(min(tries, 1), tries + 1)]
-    return IgnorePattern(forms, base_only, directory, negated)
+    return IgnorePattern(forms, base_only=base_only, for_directories=for_directories, negated=negated)
 
 
 class BadPattern(ValueError):
