@@ -54,10 +54,9 @@ def take(argv: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
         if word == "--":
             return [*rest, word, *words], environ
         if name in VALUES:
-            if not equals:
-                if not words:
-                    raise no_value(word)
-                value = words.pop(0)
+            if not equals and not words:
+                raise no_value(word)
+            value = value if equals else words.pop(0)
             before = environ.get(VALUES[name]) if name in LISTS else None
             environ[VALUES[name]] = f"{before},{value}" if before else value
         elif name in SWITCHES:
@@ -65,9 +64,7 @@ def take(argv: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
         elif name in COLOUR:
             if not equals:
                 value = words.pop(0) if words and words[0] in WHEN else "always"
-            if value not in WHEN:
-                raise UsageError(f"{name} must be one of {', '.join(WHEN)}", why=f"got {value!r}")
-            environ |= _colour(value)
+            environ |= _colour(_when(name, value))
         elif name in ("--no-color", "--no-colour"):
             environ |= _colour("never" if _is_true(name, value or "true") else "auto")
         elif name == "--quiet":
@@ -100,6 +97,13 @@ def _is_true(name: str, value: str) -> bool:
     if value not in (*TRUE, *FALSE):
         raise UsageError(f"{name} must be true or false", why=f"got {value!r}")
     return value in TRUE
+
+
+def _when(name: str, value: str) -> str:
+    """The value of a flag about colours. Raises UsageError."""
+    if value not in WHEN:
+        raise UsageError(f"{name} must be one of {', '.join(WHEN)}", why=f"got {value!r}")
+    return value
 
 
 def _parts(word: str) -> tuple[str, str, str]:

@@ -70,12 +70,7 @@ def arguments(
             if whole not in wholes:
                 found = copy.deepcopy(lookup(values, whole))
                 wholes[whole] = {} if found is None else found
-            node = wholes[whole]
-            for part in path[level:-1]:
-                if not isinstance(part, int) and node.get(part) is None:
-                    node[part] = {}
-                node = node[part]
-            node[path[-1]] = value
+            _put(wholes[whole], path[level:], value)
         elif "\0" in value:
             wholes[path] = value
         else:
@@ -87,6 +82,15 @@ def arguments(
     for name in sorted(scalars):
         out += ["--set-string", f"{name}={text(scalars[name])}"]
     return out
+
+
+def _put(node: Any, path: ValuePath, value: str) -> None:
+    """Put a value into others, with the maps that are not there on the way."""
+    for part in path[:-1]:
+        if not isinstance(part, int) and node.get(part) is None:
+            node[part] = {}
+        node = node[part]
+    node[path[-1]] = value
 
 
 def _pieces(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -126,6 +126,18 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
     loaded = {} if loaded is None else loaded
     if not isinstance(loaded, dict):
         raise UsageError(f"{FILE} is not a mapping", where=str(path), hint="write lines of `name: value`")
+    _check_keys(path, loaded, named=named)
+    for name, value in loaded.items():
+        where = f"{path}, key {name}"
+        if value is None:
+            raise UsageError(f"{name} has no value", where=where, hint="give it one, or leave the key out")
+        if name in SWITCHES and not isinstance(value, bool):
+            raise UsageError(f"expected true or false, got {value!r}", where=where, hint="write it without quotes")
+    return loaded
+
+
+def _check_keys(path: Path, loaded: Mapping[Any, Any], *, named: bool) -> None:
+    """Raise UsageError for a key that a settings file cannot have, or only one that the user names."""
     unknown = sorted(str(name) for name in loaded if name not in NAMES)
     login = [name for name in unknown if name in (LOGIN, LOGIN_STDIN, "registry-password")]
     if login:
@@ -157,10 +169,3 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
             where=str(path),
             hint=f"valid keys: {', '.join(sorted(NAMES))}",
         )
-    for name, value in loaded.items():
-        where = f"{path}, key {name}"
-        if value is None:
-            raise UsageError(f"{name} has no value", where=where, hint="give it one, or leave the key out")
-        if name in SWITCHES and not isinstance(value, bool):
-            raise UsageError(f"expected true or false, got {value!r}", where=where, hint="write it without quotes")
-    return loaded

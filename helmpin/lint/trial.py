@@ -66,14 +66,7 @@ class Trials:
         read = {file: text for file, text in texts.items() if usage.reads(file)}
         if not read:
             return
-        if number not in self._before:
-            try:
-                self._before[number] = self._images(usage, {})
-            except HelmStopped:
-                raise
-            except HelmFailed:
-                self._before[number] = None
-        before = self._before[number]
+        before = self._images_before(number, usage)
         if before is None:
             return
         try:
@@ -89,6 +82,17 @@ class Trials:
                 continue
             if not (usage.is_next and keeps(image, now, self._pins, self._decided)):
                 yield Wrong(usage.name, image, now, is_next=usage.is_next)
+
+    def _images_before(self, number: int, usage: Usage) -> Images | None:
+        """The images of a usage without any change; None if it does not render."""
+        if number not in self._before:
+            try:
+                self._before[number] = self._images(usage, {})
+            except HelmStopped:
+                raise
+            except HelmFailed:
+                self._before[number] = None
+        return self._before[number]
 
 
 def fits(image: str, now: str, pins: Mapping[str, str]) -> bool:

@@ -183,20 +183,31 @@ def disagreements(record: Record, stored: Revision, uses: Sequence[ImageUse] | N
     uses: those of the revision, if they have been read already. Raises HelmFailed if they cannot be read.
     """
     uses = stored.uses() if uses is None else uses
+    found = [*_not_recorded(record, uses), *_not_used(record, stored, uses)]
+    if any(image.followers for image in record.images):
+        found += record_checks.follower_problems(record, stored.with_digests())
+    return found
+
+
+def _not_recorded(record: Record, uses: Iterable[ImageUse]) -> Iterator[str]:
+    """The uses whose image the record does not have, a line each."""
     recorded: dict[str, list[str]] = {}
     for image in record.images:
         recorded.setdefault(image.digest, []).append(image.reference)
-    found = []
     for use in uses:
         digest = split(use.image)[2]
         if use.image in record.allowed:
             continue
         if digest is None:
-            found.append(f"{use.place()}: {use.image} has no digest")
+            yield f"{use.place()}: {use.image} has no digest"
         elif not record_checks.is_recorded(use.image, recorded.get(digest, [])):
             others = ", ".join(recorded.get(digest, []))
             why = f": its digest is recorded for {others}" if others else " is not in the record"
-            found.append(f"{use.place()}: {use.image}{why}")
+            yield f"{use.place()}: {use.image}{why}"
+
+
+def _not_used(record: Record, stored: Revision, uses: Sequence[ImageUse]) -> Iterator[str]:
+    """The recorded images that the revision does not have, a line each."""
     manifest = stored.manifest + stored.hooks
     named = record_checks.hosts([use.image for use in uses], manifest)
     used = {split(use.image)[2] for use in uses}
@@ -204,12 +215,9 @@ def disagreements(record: Record, stored: Revision, uses: Sequence[ImageUse] | N
         registry = Reference.parse(image.reference).registry
         # --also pins images outside pod specs, in any string
         if image.digest not in used and f"@{image.digest}" not in manifest:
-            found.append(f"{image.reference}: its recorded digest {image.digest} is not used")
+            yield f"{image.reference}: its recorded digest {image.digest} is not used"
         elif registry not in named:
-            found.append(f"{image.reference}: no image of the release is at {registry}")
-    if any(image.followers for image in record.images):
-        found += record_checks.follower_problems(record, stored.with_digests())
-    return found
+            yield f"{image.reference}: no image of the release is at {registry}"
 
 
 def checked_record(stored: Revision, expected: Record | None = None) -> Record:
