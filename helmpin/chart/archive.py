@@ -177,4 +177,5 @@ def _read_into(
                     hint="rename it, or leave it out with .helmignore",
                 )
             budget.spend(status.st_size)
-            files[path] = File(Path(entry.path).read_bytes(), status.st_mtime)
+            with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123  half the time of Path.read_bytes()
+                files[path] = File(file.read(), status.st_mtime)

@@ -166,11 +166,13 @@ class Chart:
         found = (scalar(metadata.get("appVersion")) for metadata in self.all_metadata().values())
         return [version for version in found if version]
 
+    def crd_paths(self) -> list[str]:
+        """The path of every file with CRDs, of the chart and its dependencies: YAML or JSON, several documents each."""
+        return [path for path in self._tree.in_all_charts("crds/") if path.lower().endswith((".yaml", ".yml", ".json"))]
+
     def crd_files(self) -> dict[str, str]:
-        """The text of every file with CRDs, of the chart and its dependencies, by path: YAML or JSON, several documents each."""
-        paths = self._tree.in_all_charts("crds/")
-        texts = {path: self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))}
-        return {path: text.removeprefix("\ufeff") for path, text in texts.items()}  # as for templates
+        """The text of each of these files, by path. A byte order mark is dropped, as in templates."""
+        return {path: self._text(path).removeprefix("\ufeff") for path in self.crd_paths()}
 
     def values_files(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
         """Every values.yaml: its path, the path of its chart in the values (`('db',)` for a subchart db), and its text. Those of

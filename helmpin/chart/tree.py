@@ -18,6 +18,8 @@ from helmpin.shapes import as_go_writes, text_of
 
 _FIELDS = {name.lower(): name for name in ("name", "version", "appVersion", "annotations", "dependencies", "alias")}
 """The fields that are read here, as helm finds them: encoding/json ignores the case of a key."""
+_DESCRIBING = ("Chart.yaml", "requirements.yaml")
+"""The files that hold a chart's metadata."""
 _PACKED = re.compile(r"(?:.+/)?charts/[^/_.][^/]*\.tgz")
 
 
@@ -35,7 +37,7 @@ class Tree:
         """A copy that can be changed independently."""
         other = Tree(dict(self.files), self._budget)
         other._packed = {path: tree.copy() for path, tree in self._packed.items()}
-        other._metadata = dict(self._metadata)
+        other._metadata = self._metadata  # shared, until one of them changes
         other._changed = self._changed
         return other
 
@@ -67,7 +69,7 @@ class Tree:
         if chart not in self._metadata:
             found: dict[str, Any] = {}
             # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
-            for name in ("Chart.yaml", "requirements.yaml"):
+            for name in _DESCRIBING:
                 if chart + name in self:
                     found.update(self._mapping(chart + name))
             self._metadata[chart] = found
@@ -201,7 +203,8 @@ class Tree:
         """The tree that holds `path`, and its path there."""
         if change:
             self._changed = True
-            self._metadata.clear()
+            if path.endswith(_DESCRIBING):
+                self._metadata = {}
         at = path.find(".tgz/")
         while at >= 0:
             if path[: at + 4] in self.files and _PACKED.fullmatch(path[: at + 4]):

@@ -66,7 +66,7 @@ class Composer:
         """Those to pin."""
         self._hints = hints
         self._templates = self._hints.files
-        self._crds = base.crd_files()
+        self._crds = frozenset(base.crd_paths())
         self._values = rendered.origin.values or {}
         self.varying = Varying(rendered, base, compared, self._paths, self._hints.unfixed)
         self._places = Places(rendered.origin.documents, origins, wanted, fixed, self.varying)
@@ -182,7 +182,7 @@ class Composer:
                     must_find=to_deploy and self.varying.when_deployed()
                 )
             else:
-                files[path] = template_pins.pinned_text(self._crds[path], pins)
+                files[path] = template_pins.pinned_text(base.crd_files()[path], pins)
         return base.with_files(files).annotated(ANNOTATION, record.to_json())
 
     def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:

@@ -134,7 +134,7 @@ def _installs_crds(task: Task, previous: Previous | None) -> bool:
 
 def _refuse_workloads_in_crds(task: Task, staged: Chart, settings: Settings) -> None:
     """Raise Refused if crds/ would run images by tag, HelmFailed if it cannot be read."""
-    if staged.crd_files():
+    if staged.crd_paths():
         from helmpin.plan.crd_workloads import refuse_workloads
 
         refuse_workloads(task, staged, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 
 from helmpin.render.actions import STRING, TPL, actions, any_matches
@@ -21,7 +21,7 @@ _IN_ANY_ORDER = re.compile(
 )
 """What lists a map in Go's random order and leaves it so (sprig, dict.go); not for its length alone."""
 _MAY_CALL = {
-    word: re.compile(rf"{word}{rest}(?=[\s)|}}])") for word, rest in {**_FUNCTIONS, "keys": "", "values": ""}.items()
+    word: re.compile(rf"{word}{rest}(?=[\s)|}}.])") for word, rest in {**_FUNCTIONS, "keys": "", "values": ""}.items()
 }
 """A first look that finds too much: plain text and comments count. Python's re is four times as fast with expressions that begin
 with letters."""
@@ -113,12 +113,16 @@ def lists_in_any_order(code: str) -> bool:
 
 def may_be_called(text: str) -> bool:
     """Whether a template may call a function that is_random() looks for; a first look that finds too much."""
-    return any(
-        call.start() == 0 or not _BEFORE_NO_CALL.match(text, call.start() - 1)
-        for word, calls in _MAY_CALL.items()
-        if word in text
-        for call in calls.finditer(text)
-    )
+    return any(True for _ in possible_calls(text))
+
+
+def possible_calls(text: str) -> Iterator[int]:
+    """Where it may call one, in no order."""
+    for word, calls in _MAY_CALL.items():
+        if word in text:
+            for call in calls.finditer(text):
+                if call.start() == 0 or not _BEFORE_NO_CALL.match(text, call.start() - 1):
+                    yield call.start()
 
 
 @lru_cache(maxsize=4096)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from bisect import bisect
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
 from helmpin.chart import OWN_FOLDER
 from helmpin.render.actions import COMMENT, STRING, actions
-from helmpin.render.nondeterminism import calling, defined, lists_in_any_order, may_be_called, names_calling, used
+from helmpin.render.nondeterminism import calling, defined, lists_in_any_order, names_calling, possible_calls, used
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -208,7 +209,6 @@ _USE = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 _VALUE = re.compile(rf"{STRING.pattern}|\$?\.(?:Values|Chart|Release|Capabilities|Files)\b[\w.]*")
 """What an argument can hold besides helm's objects. Whether a variable or another field has these, its text does not show."""
 _MAY_HOLD_OBJECTS = re.compile(r"[.$]")
-_ANY = re.compile(rf"(?:{'|'.join([*_CALLS, 'now'])})\b")
 
 
 def repeatable(chart: Chart) -> Chart:
@@ -278,18 +278,20 @@ def _defines(other: str) -> str:
 
 def changed_files(files: Mapping[str, str]) -> dict[str, str]:
     """The template files (path → text) that call a random function, changed."""
-    found = {
-        path: _changed(text, str(number)) for number, (path, text) in enumerate(files.items()) if may_be_called(text)
-    }
+    found = {path: _changed(text, str(number)) for number, (path, text) in enumerate(files.items())}
     return {path: text for path, text in found.items() if text != files[path]}
 
 
 def _changed(text: str, place: str) -> str:
     """A template with each random call changed."""
+    calls = sorted(possible_calls(text))
+    if not calls:
+        return text
     pieces: list[str] = []
     kept = number = 0
     for action in actions(text):
-        if not (_ANY.search(action.code) or lists_in_any_order(action.code)):
+        nearest = bisect(calls, action.start)
+        if nearest == len(calls) or calls[nearest] >= action.end:
             continue
         start = text.index(action.code, action.start)
         for at, length, new in _edits(action.code, f"{place}.{number}"):
@@ -320,8 +322,8 @@ def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
         elif before == "tpl" and token[0] in '"`':
             yield word.start(), len(token), _literal(token, f"{place}.{number}")
             number += 1
-        elif token == "now":
-            yield word.start(), len(token), _now()
+        elif token == "now" or token.startswith("now."):
+            yield word.start(), len("now"), _now()
         elif token in _CALLS and not (ordered and token in ("keys", "values")):
             listed, printed = f'list "{place}.{number}" $', f' | include "{PREFIX}{token}"{_THEN.get(token, "")}'
             number += 1
