@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import cluster as clusters
@@ -103,12 +103,25 @@ def measure(helm: str, cluster: Cluster, folder: Path, options: argparse.Namespa
     print(
         "web: what `helm create` makes. stack: the same and 40 ConfigMaps of 15 KB, as a monitoring stack's dashboards"
     )
-    print(f"{'':56}{'helm pin':>10}{'helm':>10}{'ratio':>8}   medians of {runs}, ms, in turn")
+    compare(cases, run, runs)
+
+
+def compare(cases: Sequence[tuple[str, Sequence[str], Sequence[str]]], run: Callable[..., float], runs: int) -> None:
+    """Time both commands of each case, each as often the first as the second, and print a row for it."""
+    print(f"{'':56}{'helm pin':>10}{'helm':>10}{'ratio':>8}{'starts':>8}   medians of {runs}, ms, in turn")
+    start = 0.0
     for name, ours, theirs in cases:
         run(*ours), run(*theirs)
-        pairs = [(run(*ours), run(*theirs)) for _ in range(runs)]
+        pairs = []
+        for turn in range(runs):
+            first, second = (run(*each) for each in ((ours, theirs), (theirs, ours))[turn % 2])
+            pairs.append((first, second) if turn % 2 == 0 else (second, first))
         a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"{name:56}{a * 1000:10.0f}{b * 1000:10.0f}{a / b:8.2f}")
+        start = start or b  # of `helm version`, which comes first
+        print(f"{name:56}{a * 1000:10.0f}{b * 1000:10.0f}{a / b:8.2f}{(a - b) / start:8.1f}")
+    print(
+        "starts: what helm pin takes on top, in times of `helm version`; the helm that starts the plugin is one of them"
+    )
 
 
 def add_dashboards(chart: Path) -> None:
