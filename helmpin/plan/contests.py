@@ -1,7 +1,8 @@
 """Value paths that several images want to set: no value can carry two digests.
 
 If two images want the same path, the one that is named beside it gets it; if both are, or neither is, the one whose templates read
-it; if both do, the one whose name or most of whose name is there; if that does not decide, neither gets it.
+it; if both do, the one whose name or most of whose name is there; then the one whose tag stands at no other value; if nothing
+decides, neither gets it.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def _contest(
 ) -> Contest:
     """The values that may be set at a path: the one that a render has proven there; or those with an image name beside them; if
     there are several, or none, only those wanted by templates that read the path or its map; of these, those that fit best. An
-    image whose whole name stands elsewhere yields where a part of it does. groups: by what they want. named: how little the path
-    is about each."""
+    image whose whole name stands elsewhere yields where a part of it does, and at last one whose tag stands elsewhere. groups: by
+    what they want. named: how little the path is about each."""
     proven = {value for value, some in groups.items() if any(group.proven for group in some)}
     if len(proven) == 1:
         return Contest(proven)
@@ -72,11 +73,25 @@ def _contest(
         if any(group.is_read(path, reads(use.source)) for use in group.uses)
     }
     if not named:
-        return Contest(reading)
+        return Contest(_without_own_tag(path, reading, groups))
     left = (reading if len(named) > 1 else set()) or named.keys()
     left = {v for v in left if _is_whole(named[v]) or not all(map(_is_named_as_a_whole, groups[v]))} or left
     best = {value for value in left if named[value] == min(named[each] for each in left)}
-    return Contest(best, is_anothers=len(named) > 1 and len(best) == 1)
+    if len(best) == 1:
+        return Contest(best, is_anothers=len(named) > 1)
+    return Contest(_without_own_tag(path, best, groups))
+
+
+def _without_own_tag(path: ValuePath, values: set[str], groups: Mapping[str, list[Group]]) -> set[str]:
+    """Of several values that are wanted at a path, those of images whose tag no other value holds: common defaults, which some
+    images follow and others override. All of them where that does not tell them apart."""
+    left = {value for value in values if not any(_has_own_tag(group, path) for group in groups[value])}
+    return left if len(values) > 1 and left else values
+
+
+def _has_own_tag(group: Group, path: ValuePath) -> bool:
+    """Whether the tag of an image stands at another value that may pin it."""
+    return any(c.by_tag_only and all(s.path != path for s in c.settings) for options in group.ranked for c in options)
 
 
 def _is_whole(misfit: Misfit) -> bool:

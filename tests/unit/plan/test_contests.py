@@ -13,11 +13,14 @@ from tests.support.renders import digest
 TAG = ("image", "tag")
 
 
-def group(name: str, *, misfit: int = 0, by_tag_only: bool = False, proven: bool = False) -> Group:
-    """One that wants its digest in image.tag."""
+def group(
+    name: str, *, misfit: int = 0, by_tag_only: bool = False, proven: bool = False, own_tag: bool = False
+) -> Group:
+    """One that wants its digest in image.tag. own_tag: whether its tag stands at another value, too."""
     at = digest(name)
     candidate = Candidate("tag@digest", (Setting(TAG, f"1@{at}"),), by_tag_only, misfit=(misfit, False))
-    made = Group(f"t/{name}:1", at, (), [[candidate]])
+    own = Candidate("tag@digest", (Setting(("web", "tag"), f"1@{at}"),), by_tag_only=True)
+    made = Group(f"t/{name}:1", at, (), [[candidate, *([own] if own_tag else [])]])
     made.proven = proven
     return made
 
@@ -39,6 +42,9 @@ def winners(*groups: Group) -> set[str]:
         (group("a", by_tag_only=True, proven=True), group("b"), {"a"}),
         (group("a", misfit=5), group("b", misfit=2), {"b"}),
         (group("a", proven=True, misfit=5), group("b", proven=True, misfit=2), {"b"}),
+        (group("a", own_tag=True), group("b"), {"b"}),
+        (group("a", own_tag=True), group("b", misfit=2), {"a"}),
+        (group("a", own_tag=True), group("b", own_tag=True), {"a", "b"}),
         (group("a", proven=True), group("b", proven=True), {"a", "b"}),
     ],
     ids=[
@@ -47,6 +53,9 @@ def winners(*groups: Group) -> set[str]:
         "proven without a name",
         "fits better",
         "both proven, and one fits better",
+        "the other's tag stands elsewhere",
+        "fits better, though its tag stands elsewhere",
+        "both tags stand elsewhere",
         "nothing decides",
     ],
 )
