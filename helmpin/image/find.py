@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from helmpin.named_tuple import NamedTuple
@@ -136,7 +137,11 @@ def without_image(item: Any) -> Iterator[Found]:
 
 def is_policy(node: Any) -> bool:
     """Whether an object is a policy, which contains patterns and no images."""
-    group = group_and_kind(node)[0]
+    return _has_policies(group_and_kind(node)[0])
+
+
+@cache
+def _has_policies(group: str) -> bool:
     return any(group == policy or group.endswith(f".{policy}") for policy in POLICY_GROUPS)
 
 
