@@ -60,7 +60,7 @@ class MapAround:
         key, own = anchor.path[-1], stem(anchor.path[-1])
         mine = {k: v for k, v in beside.items() if k != key and stem(k) == own} if isinstance(beside, dict) else {}
         tagged = {k: v for k, v in mine.items() if TAG_KEY.search(k) and _scalar(v)}
-        self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
+        self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and _may_be_digest(v)]
         self.tag_keys = sorted(
             (k for k, v in tagged.items() if _may_hold(v, tag)),
             key=lambda k: (text_of(tagged[k]) != tag, "tag" not in k.lower()),
@@ -91,6 +91,12 @@ class MapAround:
 
 def _scalar(value: Any) -> bool:
     return not isinstance(value, (dict, list, bool))
+
+
+def _may_be_digest(value: Any) -> bool:
+    """Whether a digest key with this value may be one: it holds no whole reference (`hash: team/hash:1.2`)."""
+    is_reference = isinstance(value, str) and "/" in value and not is_template(value)
+    return not isinstance(value, (dict, list)) and not is_reference
 
 
 def _may_hold(value: Any, tag: str) -> bool:

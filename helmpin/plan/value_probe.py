@@ -95,6 +95,8 @@ class ValueProbe:
         """The places that hold nothing of an image."""
         self._refused: set[ValuePath] = set()
         """The places that get no mark, since the chart does not render with one, or may not."""
+        self._results: dict[tuple[Setting, ...], Comparison | str] = {}
+        """What the renders with marks gave, by what they set."""
         self._shows_marks = False
         self._proofs = 0
         """How many renders are left to prove that."""
@@ -144,17 +146,23 @@ class ValueProbe:
             self._proofs -= 1
             return _with(self.result, self._pins)
         self._pins = {}
-        probe = next((probe for probe in self._probes if probe.marks), None)
-        if probe is None:
-            return None
-        self._probe = probe
-        return NO_PINS._replace(settings=probe.settings)
+        for probe in self._probes:
+            self._probe, attempt = probe, NO_PINS._replace(settings=probe.settings)
+            if probe.settings not in self._results:
+                if probe.marks:
+                    return attempt
+            else:  # the same marks, for another question
+                self.learn(attempt, self._results[probe.settings])
+                if self._pins:
+                    return self.next()
+        return None
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
         if self._pins:
             self._prove(attempt, result)
             return
+        self._results[attempt.settings] = result
         self._shared = ()
         if isinstance(result, str):
             named, guesses = self._named_values(result), {mark.path for mark in self._probe.marks} & self._guesses

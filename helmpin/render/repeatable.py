@@ -76,19 +76,22 @@ _DEFINES = {
 {{- /* of a place, its turn in a file, and arguments; empty where helm's .Template is not in what the template got */ -}}
 {{- $place := first . -}}
 {{- $level := list (index . 1) -}}
+{{- $holds := list "map" "slice" -}}
 {{- $file := "" -}}
 {{- $turn := 0 -}}
 {{- range until 3 -}}
 {{- $next := list -}}
 {{- range $one := $level -}}
-{{- if and (not $file) (eq (include "helm-pin: chart's" $one) "true") -}}
-{{- $template := index $one "Template" -}}
+{{- $isMap := eq (include "helm-pin: chart's" $one) "true" -}}
+{{- $template := "" -}}
+{{- if and $isMap (not $file) }}{{ $template = index $one "Template" }}{{ end -}}
 {{- if eq (include "helm-pin: chart's" $template) "true" -}}
 {{- $file = toString (index $template "Name") -}}
 {{- $turn = int (default 0 (index $template (print "helm-pin " $place))) -}}
 {{- $_ := set $template (print "helm-pin " $place) (add1 $turn) -}}
 {{- end -}}
-{{- range $one }}{{ if and (kindIs "map" .) (lt (len $next) 200) }}{{ $next = append $next . }}{{ end }}{{ end -}}
+{{- if or $isMap (kindIs "slice" $one) -}}
+{{- range $one }}{{ if and (has (kindOf .) $holds) (lt (len $next) 200) }}{{ $next = append $next . }}{{ end }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- $level = $next -}}
@@ -253,10 +256,16 @@ def without_results(compared: Mapping[str, str]) -> set[str]:
 def _gives_no_object(text: str, names: set[str]) -> bool:
     """Whether a template uses one of these named templates without giving it helm's objects, as far as its text shows."""
     return not names.isdisjoint(used(text)) and any(
-        use[1] in names and not _MAY_HOLD_OBJECTS.search(_VALUE.sub("", _argument(action.code[use.end() :])))
+        use[1] in names and not _MAY_HOLD_OBJECTS.search(_VALUE.sub("", _given(action.code, use)))
         for action in actions(text)
         for use in _USE.finditer(action.code)
     )
+
+
+def _given(code: str, use: re.Match[str]) -> str:
+    """What the use of a named template is given: its argument, or what is piped into it (`tuple . | include "name"`)."""
+    before = code[: use.start()].rstrip()
+    return (before if before.endswith("|") else "") + _argument(code[use.end() :])
 
 
 def _argument(code: str) -> str:

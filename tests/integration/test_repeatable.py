@@ -28,6 +28,7 @@ CALLS = {
     '{{ now | date "2006-01-02" }}': r"20\d\d-\d\d-\d\d",
     '{{ dateModify "-1h" now | unixEpoch }}': r"\d{10}",
     "{{ (now).Unix }}": r"\d{10}",
+    "{{ now.Unix }}": r"\d{10}",
     '{{ htpasswd "me" "secret" }}': r"me:\$2a\$10\$.{53}",
     '{{ bcrypt "secret" }}': r"\$2a\$10\$.{53}",
     '{{ "text" | encryptAES "key" | b64dec | empty }}': "false",
@@ -38,12 +39,15 @@ CALLS = {
     '{{ genSelfSignedCert "b" (list "10.0.0.1") nil 3 | toJson | fromJson | keys | sortAlpha | join "," }}': "Cert,Key",
     '{{ $c := genCA "a" 3 }}{{ (buildCustomCert (b64enc $c.Cert) (b64enc $c.Key)).Cert | eq $c.Cert }}': "true",
     '{{ include "helper" . }}': "[a-z0-9]{8}",
+    '{{ tuple . 9 | include "of a list" }}': "[A-Za-z]{9}",
+    '{{ include "of a list" (list (dict "in" .) 9) }}': "[A-Za-z]{9}",
     '{{ (genCA "a" 3) | list "b" | include "alone" }}': "true",
     '{{ $c := genCA "a" 3 }}{{ list "b" (buildCustomCert (b64enc $c.Cert) (b64enc $c.Key)) | include "alone" }}': "true",
     '{{ tpl "{{ randAlpha 3 | upper }}é{{ .Values.length }}" . }}': "[A-Z]{3}é20",
     '{{ if eq (randAlphaNum 5) "x" }}yes{{ else if now }}no{{ end }}': "no",
 }
 """What a template prints with random functions, and the form of it."""
+OF_A_LIST = '{{ define "of a list" }}{{ randAlpha (index . 1) }}{{ end }}'
 ALONE = """\
 {{ define "alone" -}}
 {{ (genSignedCert (index . 0) nil nil 3 (index . 1)).Key | hasPrefix "-----BEGIN" }}
@@ -78,7 +82,7 @@ def test_helm_prints_the_same_each_time_in_the_same_form(promise: Promise, tmp_p
     lines = "".join(f"  k{number}: >-\n    {call}\n" for number, call in enumerate(CALLS))
     files = {
         "templates/all.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: all}}\ndata:\n{lines}",
-        "templates/_helpers.tpl": '{{ define "helper" }}{{ randAlphaNum 8 | lower }}{{ end }}' + ALONE,
+        "templates/_helpers.tpl": '{{ define "helper" }}{{ randAlphaNum 8 | lower }}{{ end }}' + OF_A_LIST + ALONE,
         "values.yaml": "length: 20\n",
     }
     helm = Helm(str(promise.machine.helm_binary))

@@ -127,6 +127,16 @@ def test_a_named_template_that_gets_none_of_helms_objects(argument: str, stays_r
     assert without_results(compared) == ({"a"} if stays_random else set())
 
 
+@pytest.mark.parametrize(("piped", "stays_random"), [("tuple . 3", False), ("$ | list", False), ("list 3", True)])
+def test_a_named_template_that_gets_helms_objects_piped(piped: str, stays_random: bool) -> None:
+    files = {
+        "_h.tpl": '{{ define "word" }}{{ randAlpha 3 }}{{ end }}',
+        "a": f'{{{{ {piped} | include "word" | quote }}}}',
+    }
+    compared = {**files, **changed_files(files), FILE: "{{ include `helm-pin: hash` (list 1) }}"}
+    assert without_results(compared) == ({"a"} if stays_random else set())
+
+
 def test_only_actions_change() -> None:
     text = "now: {{- now -}} # {{/* now */}} now\n{{ `{{ now }}` }}{{ printf `now` | cat now }}"
     found = changed_files({"a": text})["a"]
