@@ -130,11 +130,13 @@ class UnpinnedBlame:
 
     def _split_off(self, group: Group, bad: list[ImageUse]) -> None:
         """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try the spare candidates,
-        first those that their own template reads; without any, their templates pin them."""
+        first those that their own template reads, then those that hold their tag; without any, their templates pin them."""
         spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)
         for use in bad if spare else ():
             own = self._reads_on_lines(use.source, "")
-            read = sorted(spare, key=lambda c: not any(group.is_read(s.path, own) for s in c.settings))
+            read = sorted(
+                spare, key=lambda c: (not any(group.is_read(s.path, own) for s in c.settings), not c.by_tag_only)
+            )
             apart[tuple(read)].append(use)
         for candidates_left, uses in apart.items():
             split_off = Group(group.image, group.digest, group.scope, [list(candidates_left)])
