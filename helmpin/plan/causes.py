@@ -73,7 +73,7 @@ class Causes:
         """The same for one difference. First come those of the container whose pull policy it is, then those whose values are read
         on a line of the template that prints it; last, those that are cleared of it."""
         leaf, words = difference.leaf, _words(difference)
-        suspects = self.suspects(leaf[0], difference.before)
+        suspects = self.suspects(leaf[0], readable(difference.before))
         uncleared = [g for g in self._active() if not self._suspicions.are_cleared(g.paths(), leaf)]
         left = [g for g in uncleared if _seen(g.paths(), leaf[0])] or uncleared
         return (

@@ -12,7 +12,9 @@ left: images that stay as they are
 written: pinned references without their digests, all of them
 followers: paths of the leaves that follow an image, all of them (left out: any that may)
 one_image: repositories whose tags all mean one image
-via, renders: how every image must be pinned, and in how many renders
+via: how every image must be pinned
+by_template: the images that templates pin, all of them
+renders: in how many renders at most
 random: the chart makes something at random
 """
 
@@ -65,10 +67,12 @@ def test_kind(name: str, case: Mapping[str, Any], promise: Promise, kustomize: K
     if "written" in case:
         pinned = planned.forms.done.stdout
         assert {image.partition("@")[0] for image in strip.images_of(pinned)} == set(case["written"])
+    plan = planned.forms.plan
     if "via" in case:
-        plan = planned.forms.plan
         assert {image["via"] for image in plan["images"]} == {case["via"]}
-        assert plan["renders"] <= case.get("renders", 6)
+    if "by_template" in case:
+        assert {image["image"] for image in plan["images"] if image["via"] == "template"} == set(case["by_template"])
+    assert plan["renders"] <= case.get("renders", plan["renders"])
 
 
 @pytest.mark.parametrize("name", sorted({path.parent.name for path in CASES.glob("*/Chart.yaml")} - CASE.keys()))
