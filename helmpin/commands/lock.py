@@ -18,7 +18,7 @@ from helmpin.lock.parse import parse_lock
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_without_image
-from helmpin.registry import RegistryError, resolve
+from helmpin.registry import RegistryError, Resolved, resolve
 from helmpin.request import Request, refuse_dry_run, release_and_chart
 from helmpin.save import alone, is_stream, save
 
@@ -32,13 +32,14 @@ def run(request: Request) -> int:
     if not check:
         lifeline.nothing_yet(f"{name} was not written")
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
-    tagless = _tagless(renewed, request) if check else frozenset()
+    answers = resolve(renewed, request.settings.registry) if check else {}
+    tagless = _not_found(answers)  # the lock still gives them
     renewed -= tagless
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
-    wanted, jobs, needless = _resolve(request, old._replace(digests=kept))
+    wanted, jobs, needless = _resolve(request, old._replace(digests=kept, answers=_same_for_the_plan(answers, request)))
     _check_globs(globs, {*old.digests, *wanted})
     if request.options["keep"]:
-        wanted |= _resolve_others(renewed - wanted.keys(), request)
+        wanted |= _resolve_others(renewed - wanted.keys(), request, answers)
     todo = changes(old.digests, wanted, keep=request.options["keep"])
     new = edit(text, todo, name)
     if not check and new != text:
@@ -140,9 +141,22 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], dict[R
         return *_digests(plan), _needless(plan)
 
 
-def _resolve_others(references: Iterable[Reference], request: Request) -> dict[Reference, str]:
-    """The digest of each image in the file that this chart does not use. Raises RegistryUnavailable."""
-    answers = resolve(references, request.settings.registry)
+def _same_for_the_plan(
+    answers: Mapping[Reference, Resolved | RegistryError], request: Request
+) -> Mapping[Reference, Resolved | RegistryError]:
+    """The answers that need not be asked for again when the chart's images are resolved: with --pull-secrets, it has more
+    credentials than this command had."""
+    is_final = not request.settings.pull_secrets
+    return {ref: answer for ref, answer in answers.items() if is_final or not isinstance(answer, RegistryError)}
+
+
+def _resolve_others(
+    references: Collection[Reference], request: Request, known: Mapping[Reference, Resolved | RegistryError]
+) -> dict[Reference, str]:
+    """The digest of each image in the file that this chart does not use. known: answers that registries have given already. Raises
+    RegistryUnavailable."""
+    asked = resolve([ref for ref in references if ref not in known], request.settings.registry)
+    answers = {ref: known[ref] if ref in known else asked[ref] for ref in references}
     failed = {ref: answer for ref, answer in answers.items() if isinstance(answer, RegistryError)}
     if failed:
         images, check = output.count(len(failed), "image"), request.options["check"]
@@ -157,18 +171,14 @@ def _resolve_others(references: Iterable[Reference], request: Request) -> dict[R
 
 def _gone(some: Iterable[LockChange], request: Request) -> frozenset[Reference]:
     """The images whose digest in the file the registry no longer has, so that nobody can pull them."""
-    return _not_found({change.reference: change.reference._replace(digest=change.was) for change in some}, request)
-
-
-def _tagless(references: Iterable[Reference], request: Request) -> frozenset[Reference]:
-    """The images whose tag the registry no longer has. The lock still gives them."""
-    return _not_found({reference: reference for reference in references}, request)
-
-
-def _not_found(asked: Mapping[Reference, Reference], request: Request) -> frozenset[Reference]:
-    """Those of which the registry lacks what stands for them in `asked`."""
+    asked = {change.reference: change.reference._replace(digest=change.was) for change in some}
     answers = resolve(asked.values(), request.settings.registry)
-    errors = {ref: answer for ref in asked if isinstance(answer := answers[asked[ref]], RegistryError)}
+    return _not_found({reference: answers[digest] for reference, digest in asked.items()})
+
+
+def _not_found(answers: Mapping[Reference, Resolved | RegistryError]) -> frozenset[Reference]:
+    """The references that the registry does not have."""
+    errors = {ref: answer for ref, answer in answers.items() if isinstance(answer, RegistryError)}
     return frozenset(ref for ref, error in errors.items() if error.kind == "not-found")
 
 

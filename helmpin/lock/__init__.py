@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from helmpin.image.reference import Reference
 from helmpin.named_tuple import NamedTuple
+
+if TYPE_CHECKING:
+    from helmpin.registry import RegistryError, Resolved
 
 PIPED = "the lock"
 """The name of a lock that was read from a pipe, which has none of its own."""
@@ -34,6 +38,8 @@ class Lock(NamedTuple):
     """Finds out how to add what is missing."""
     is_ours: bool = True
     """Whether it has helm-pin's own format, and can be written."""
+    answers: Mapping[Reference, Resolved | RegistryError] = MappingProxyType({})
+    """What registries have just said of references that it has no digest for, so that they are not asked again."""
 
     def knows(self, reference: Reference) -> bool:
         """Whether it has an entry for a reference, even an unusable one."""

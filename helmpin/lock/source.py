@@ -205,7 +205,9 @@ def resolve(
         elif digest := lock.digests.get(reference):
             found[reference] = Resolved(digest, lock.media_types.get(reference, ""))
     found |= _of_platforms(lock, [r for r in wanted if r not in found and r in lock.platforms], settings, keychain)
-    return {**registry.resolve([r for r in wanted if r not in found], settings, keychain), **found}
+    left = [r for r in wanted if r not in found]
+    answers = {r: lock.answers[r] for r in left if r in lock.answers}
+    return {**registry.resolve([r for r in left if r not in answers], settings, keychain), **answers, **found}
 
 
 def _is_for_another_use(lock: Lock, reference: Reference, wanted: Collection[Reference]) -> bool:

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
+import socket
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +17,8 @@ import yaml
 
 from helmpin.image.reference import Reference
 from tests.conftest import new_name
-from tests.support.registry_servers import Server, distribution
+from tests.support.hostile import Request, response, serve
+from tests.support.registry_servers import OCI_INDEX, Server, distribution, sha256
 from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm
 
 pytestmark = whichever_helm
@@ -203,6 +206,30 @@ def test_a_tag_that_is_gone(locked: Shop) -> None:
     (extra,) = (image for name, image in found.items() if name.endswith("extra:none"))
     assert (extra["change"], extra["tagGone"], extra["gone"]) == ("unchanged", True, False)
     assert "| tag gone |" in shop.pin("lock", "--no-cluster", "--check", more, "-o", "markdown").stdout
+
+
+@pytest.mark.parametrize("args", [[], ["--keep"]])
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
+def test_a_check_asks_for_each_tag_once(
+    workstation: Workstation, tmp_path: Path, args: Sequence[str], status: str
+) -> None:
+    """Also for that of an image that the chart does not use, and where the registry refuses."""
+    body = b"{}"
+    digest = sha256(body)
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        fields = {"Content_Type": OCI_INDEX, "Docker_Content_Digest": digest}
+        return response(status if "/sidecar/" in request.target else "200 OK", body, request.method, **fields)
+
+    with serve(answer) as server:
+        write(tmp_path / "app", server.host, "shop")
+        names = [*(f"{name}:{tag}" for name, tag in TAGS.items()), "unused:1"]
+        lines = [f"- image: {server.host}/shop/{name}@{digest}\n" for name in names]
+        (tmp_path / "helm-pin.lock.yaml").write_text("version: 1\nimages:\n" + "".join(lines))
+        done = workstation.pin("lock", "web", "app", "--no-cluster", "--check", *args, cwd=tmp_path)
+        asked = Counter(request.target for request in server.requests if request.method == "HEAD")
+    assert done.status == (5 if status.startswith("403") else 0 if args else 4), done.stderr
+    assert asked == {f"/v2/shop/{name.replace(':', '/manifests/')}": 1 for name in names}
 
 
 def test_a_chart_that_needs_no_lock(shop: Shop) -> None:
