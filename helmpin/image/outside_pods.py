@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from helmpin.errors import HelmFailed
-from helmpin.image import find
+from helmpin.image import find, not_pulled
 from helmpin.image.find import ObjectPath
 from helmpin.image.reference import Reference, split
 from helmpin.named_tuple import NamedTuple
@@ -60,6 +60,7 @@ _MAY_BE_FOUND = (*map(re.compile, (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "M
 patch of a pod spec; or escapes or tags, with which any of these may be written otherwise."""
 _FLAG, _FLAG_ALONE = re.compile(r"(-*[\w.-]+)="), re.compile(r"--?[A-Za-z][\w.-]*")
 """The flag of an argument, before its value and as an argument of its own."""
+_MOST_EARLIER = 40
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 _OWN_GROUPS = frozenset(
@@ -106,6 +107,18 @@ class OutsideImage(NamedTuple):
     """The patterns of --also that match it."""
 
 
+class _Leaf(NamedTuple):
+    """A text that can hold a reference."""
+
+    path: ObjectPath
+    place: str
+    text: str
+    flag: str
+    """That of an argument, `--image` of `--image=x` and of `--image x`; '' for others."""
+    earlier: Sequence[Any]
+    """The items before it in its list, at most _MOST_EARLIER."""
+
+
 class ExtraImageRules:
     """The patterns of --also: globs for the place (`Prometheus/spec/image`) or for the image as written; the word `operators`
     stands for the rules that ship with helm-pin."""
@@ -125,18 +138,21 @@ class ExtraImageRules:
         to other objects or creates."""
         kind, is_custom = (str(item.get("kind")), _is_custom(item)) if isinstance(item, dict) else ("", False)
         runs = {found.path for found in find.images(item)}
-        for path, place, text, flag in _leaves(item, (), kind):
+        for path, place, text, flag, earlier in _leaves(item, (), kind):
             if not path or path in runs:
                 continue
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
             found = found or list(_certain(text))
-            if not found and _is_image_by_key(_key(path, place, flag), text, is_custom=is_custom):
+            is_named = _is_image_by_key(_key(path, place, flag), text, is_custom=is_custom)
+            if not found and (is_named or _is_docker_image(item, path, text)):
                 found = [(text, 0)] if any(split(text)[1:]) else []
             here = [p for p in self.patterns if _is_at(p, place, flag)]
             if not found and (here := [p for p in here if _may_take(p, path, place, text, flag)]):
                 image = text.rpartition("=")[2]
                 is_whole = any(split(image)[1:]) or not _has_tag_beside(item, path, image)
                 found = [(image, len(text) - len(image))] if _is_reference(image) and is_whole else []
+            said = not_pulled.words(earlier) if found else ""
+            found = [each for each in found if not not_pulled.is_pushed(said + text[: each[1]])]
             for n, (image, start) in enumerate(found):
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
                 by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
@@ -239,6 +255,13 @@ def _is_image_by_key(key: str, text: str, *, is_custom: bool) -> bool:
     return is_named and _is_reference(text)
 
 
+def _is_docker_image(item: Any, path: ObjectPath, text: str) -> bool:
+    """Whether a text is the name of an OpenShift object reference to an image (`kind: DockerImage`)."""
+    for part in path[:-1] if path[-1] == "name" else ():
+        item = item[part]
+    return isinstance(item, dict) and path[-1] == "name" and item.get("kind") == "DockerImage" and _is_reference(text)
+
+
 def _certain(text: str) -> Iterator[tuple[str, int]]:
     """The references in a text that can hardly be anything else, and where they begin."""
     slash = text.find("/")
@@ -268,26 +291,47 @@ def _in_patch(text: str) -> list[tuple[str, int]]:
 
 
 def _leaves(
-    node: Any, path: ObjectPath, place: str, *, in_policy: bool = False, is_made: bool = False, before: Any = None
-) -> Iterator[tuple[ObjectPath, str, str, str]]:
-    """(path, place, text, flag) of the string leaves that can hold a reference. flag: that of an argument, `--image` of `--image=x`
-    and of `--image x`; '' for others. before: the element before it in its list. in_policy: whether the node is in a policy.
-    is_made: whether it is in what that policy adds or creates, which is no pattern."""
+    node: Any,
+    path: ObjectPath,
+    place: str,
+    *,
+    in_policy: bool = False,
+    is_made: bool = False,
+    unpulled: not_pulled.Fields = (),
+    earlier: Sequence[Any] = (),
+) -> Iterator[_Leaf]:
+    """The string leaves that can hold a reference. in_policy: whether the node is in a policy. is_made: whether it is in what that
+    policy adds or creates, which is no pattern. unpulled: the fields below it whose images nothing pulls. earlier: the items before
+    it in its list."""
+    if () in unpulled:
+        return
     if isinstance(node, dict):
         in_policy = in_policy or find.is_policy(node)
+        unpulled = not_pulled.below(node, unpulled)
         for key, child in node.items():
             if key not in ("metadata", "annotations", "labels", "description"):
                 made = (is_made or key in find.MADE_BY_POLICIES) and not find.CONDITION_OF_POLICY.match(str(key))
-                yield from _leaves(child, (*path, key), f"{place}/{key}", in_policy=in_policy, is_made=made)
+                under = not_pulled.under(key, unpulled) if unpulled else ()
+                yield from _leaves(
+                    child, (*path, key), f"{place}/{key}", in_policy=in_policy, is_made=made, unpulled=under
+                )
     elif isinstance(node, list):
         for i, child in enumerate(node):
             own = f"{place}/{_called(child, i)}"
-            before = node[i - 1] if i else None
-            yield from _leaves(child, (*path, i), own, in_policy=in_policy, is_made=is_made, before=before)
+            yield from _leaves(
+                child,
+                (*path, i),
+                own,
+                in_policy=in_policy,
+                is_made=is_made,
+                unpulled=unpulled,
+                earlier=node[max(0, i - _MOST_EARLIER) : i],
+            )
     elif isinstance(node, str) and (is_made or not in_policy) and (":" in node or "/" in node):
         flag = _FLAG.match(node)
-        alone = _FLAG_ALONE.fullmatch(before) if isinstance(before, str) else None
-        yield path, place, node, flag[1] if flag else alone[0] if alone else ""
+        alone = _FLAG_ALONE.fullmatch(earlier[-1]) if earlier and isinstance(earlier[-1], str) else None
+        name = flag[1] if flag else alone[0] if alone else ""
+        yield _Leaf(path=path, place=place, text=node, flag=name, earlier=earlier)
 
 
 def _called(item: Any, index: int) -> str:

@@ -3,7 +3,7 @@
 Allowed are:
 - a container image that becomes itself at its digest;
 - a *follower*: a whole reference with a tag, of an image that the chart runs, that gets that image's digest outside names, labels,
-  selectors and annotations, and not in an immutable ConfigMap or Secret;
+  selectors and annotations, not in an immutable ConfigMap or Secret, and not where an image is pushed to;
 - a pod template's own `checksum/…` annotation;
 - what a chart makes at random, if its fixed part stays and no digest shows in it (randomness.py).
 """
@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from helmpin.image import not_pulled
 from helmpin.image.documents import hook_of, kind_and_name
-from helmpin.image.find import dotted, is_pod_spec
+from helmpin.image.find import ObjectPath, dotted, is_pod_spec
 from helmpin.image.reference import Reference, split
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
@@ -104,7 +105,7 @@ def compare(
                 continue  # judged below
             if (within := parts.get(leaf)) and isinstance(before, str) and _replaced(before, within, images) == after:
                 continue
-            references = follow(leaf[3], before, after)
+            references = follow(item, leaf[3], before, after)
             if references and not _is_immutable(item):
                 followers.append(Follower(leaf, *kind_and_name(item), references))
             elif not _is_checksum(item, leaf[3], before, after):
@@ -142,14 +143,22 @@ class _Following:
         for image, digest in pinned:
             self._digests[Reference.parse(image)].add(digest)
 
-    def __call__(self, path: tuple[Any, ...], before: Any, after: Any) -> tuple[Reference, ...]:
-        """The references in `after` that got their digest, if that is the only change from `before`; else none."""
+    def __call__(self, item: Any, path: ObjectPath, before: Any, after: Any) -> tuple[Reference, ...]:
+        """The references in `after` that got their digest, if that is the only change from `before`; else none. item: the object
+        with the leaf at this path."""
         if not (isinstance(before, str) and isinstance(after, str)) or not NAMING.isdisjoint(map(str, path)):
             return ()
         (text, there), (same, now) = _without_digests(before), _without_digests(after)
         gained = [now[at] for at in now if at not in there]
         references = [self._reference(name, digest) for name, digest in gained]
         if text != same or not gained or None in references or any(now.get(at) != token for at, token in there.items()):
+            return ()
+        if not_pulled.is_field(item, path):
+            return ()
+        words = not_pulled.before(item, path)
+        if any(
+            not_pulled.is_pushed(words + same[: at - len(name)]) for at, (name, _) in now.items() if at not in there
+        ):
             return ()
         return tuple(dict.fromkeys(r for r in references if r is not None))
 

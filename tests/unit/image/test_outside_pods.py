@@ -326,6 +326,77 @@ def test_nothing_asked() -> None:
     assert len(rules()) > 10 and all(rule.path for rule in rules())
 
 
+NOT_PULLED: list[tuple[str, str, dict[str, Any]]] = [
+    ("build.openshift.io/v1", "BuildConfig", {"output": {"to": {"kind": "DockerImage", "name": "example.com/t/a:1"}}}),
+    ("v1", "BuildConfig", {"output": {"to": {"kind": "DockerImage", "name": "example.com/t/a:1"}}}),
+    ("shipwright.io/v1beta1", "Build", {"output": {"image": "example.com/t/a:1"}}),
+    ("shipwright.io/v1beta1", "BuildRun", {"build": {"spec": {"output": {"image": "example.com/t/a:1"}}}}),
+    ("kpack.io/v1alpha2", "Image", {"tag": "example.com/t/a:1", "additionalTags": ["example.com/t/a:2"]}),
+    ("image.toolkit.fluxcd.io/v1beta2", "ImageRepository", {"image": "example.com/t/a"}),
+    ("eraser.sh/v1", "ImageList", {"images": ["example.com/t/a:1"]}),
+]
+
+
+@pytest.mark.parametrize("patterns", [(), ("operators", "*", "example.com/*", "*/image", "*/images/0", "*/to/name")])
+@pytest.mark.parametrize(("version", "kind", "spec"), NOT_PULLED)
+def test_where_a_kind_has_images_that_nothing_pulls(
+    version: str, kind: str, spec: dict[str, Any], patterns: tuple[str, ...]
+) -> None:
+    item = {"apiVersion": version, "kind": kind, "spec": spec}
+    assert found(item, *patterns) == found({"apiVersion": "v1", "kind": "List", "items": [item]}, *patterns) == {}
+    assert found({**item, "apiVersion": "example.com/v1"}, "*") != {}
+
+
+def test_what_a_build_of_openshift_pulls() -> None:
+    """An object reference of kind DockerImage has an image in its name, of whatever registry."""
+    spec = {
+        "output": {"to": {"kind": "DockerImage", "name": "example.com/t/out:1"}},
+        "source": {"images": [{"from": {"kind": "DockerImage", "name": "example.com/t/source:1"}}]},
+        "strategy": {"sourceStrategy": {"from": {"kind": "DockerImage", "name": "t/builder:1"}}},
+        "triggers": [{"imageChange": {"from": {"kind": "ImageStreamTag", "name": "t/tag:1"}}}],
+    }
+    build = {"apiVersion": "build.openshift.io/v1", "kind": "BuildConfig", "spec": spec}
+    assert list(found(build)) == ["example.com/t/source:1", "t/builder:1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "pulled"),
+    [
+        (["--destination=example.com/t/a:1", "--build-arg=BASE=example.com/t/b:1"], ["example.com/t/b:1"]),
+        (["--destination", "example.com/t/a:1", "--image", "example.com/t/b:1"], ["example.com/t/b:1"]),
+        (["--cache-repo=example.com/t/a:1"], []),
+        (["-cache-image", "example.com/t/a:1", "-run-image", "example.com/t/b:1"], ["example.com/t/b:1"]),
+        (["build", "--output", "type=image,name=example.com/t/a:1,push=true"], []),
+        (["--export-cache", "type=registry,ref=example.com/t/a:1"], []),
+        (["--import-cache", "type=registry,ref=example.com/t/a:1"], ["example.com/t/a:1"]),
+        (["-o", "yaml", "example.com/t/a:1"], ["example.com/t/a:1"]),
+        (["build", "-f", "Dockerfile", "-t", "example.com/t/a:1", "."], []),
+        (["bud", "--tag=example.com/t/a:1"], []),
+        (["scan", "-t", "example.com/t/a:1"], ["example.com/t/a:1"]),
+        (["push", "--quiet", "example.com/t/a:1"], []),
+        (["push", "local", "example.com/t/a:1"], []),
+        (["copy", "example.com/t/a:1", "example.com/t/b:1"], ["example.com/t/a:1"]),
+        (["copy", "--all", "--format=oci", "example.com/t/a:1", "example.com/t/b:1"], ["example.com/t/a:1"]),
+        (["push.sh", "example.com/t/a:1"], ["example.com/t/a:1"]),
+    ],
+)
+def test_what_a_command_line_pushes_is_not_listed(words: list[str], pulled: list[str]) -> None:
+    """Nor matched by any pattern: nothing can be pushed to a digest."""
+    pod = {"kind": "Pod", "spec": {"containers": [{"name": "build", "image": "example.com/t/tool:1", "args": words}]}}
+    script = {"kind": "ConfigMap", "data": {"run.sh": f"set -e\nbuildah {' '.join(words)}\n"}}
+    for patterns in ((), ("operators", "*", "example.com/*", "*/args/*")):
+        assert list(found(pod, *patterns)) == pulled
+    assert list(found(script)) == pulled
+
+
+def test_a_line_after_one_that_pushes_pulls() -> None:
+    script = {
+        "kind": "ConfigMap",
+        "data": {"x": "docker push a\ndocker pull example.com/t/b:1\ncp a b\nexample.com/t/c:1"},
+    }
+    assert list(found(script)) == ["example.com/t/b:1", "example.com/t/c:1"]
+
+
 WORDS = st.sampled_from(
     [
         "example.com/t/a:1",

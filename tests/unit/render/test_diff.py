@@ -123,6 +123,23 @@ def test_a_whole_reference_follows_its_image(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pushed", "text"),
+    [
+        (True, "apiVersion: shipwright.io/v1beta1\nkind: Build\nspec: {output: {image: {}}}\n"),
+        (False, "apiVersion: shipwright.io/v1beta1\nkind: Build\nspec: {builder: {image: {}}}\n"),
+        (True, "apiVersion: v1\nkind: ConfigMap\ndata: {x: '/kaniko/executor --destination={}'}\n"),
+        (True, "apiVersion: v1\nkind: ConfigMap\ndata: {x: 'FROM {}; docker push {}'}\n"),
+        (True, "apiVersion: batch/v1\nkind: Any\nspec: {args: [--destination, {}]}\n"),
+        (False, "apiVersion: batch/v1\nkind: Any\nspec: {args: [--image, {}]}\n"),
+    ],
+)
+def test_nothing_is_pushed_to_a_digest(pushed: bool, text: str) -> None:
+    other = document(text.replace("{}", WEB))
+    found = compared(pod(WEB) + other, pinned(pod(WEB) + other))
+    assert (len(found.followers), len(found.collateral)) == ((0, 1) if pushed else (1, 0))
+
+
+@pytest.mark.parametrize(
     ("image", "reference", "follows"),
     [
         ("nginx:1", "docker.io/library/nginx:1", True),
