@@ -44,7 +44,7 @@ _PUSHED = re.compile(
     | (?:^|[\s/"'])(?:build|bud)[ \t](?:[^\n;&|]*\s)?(?:-t|--tag)[=\s]                      # docker, buildah, podman
     | (?:^|[\s/"'])push[ \t]+(?:-\S+[ \t]+)*(?:[^\s&;|-]\S*[ \t]+)?             # the same, crane; what, and where to
     | (?:^|[\s/"'])(?:copy|cp)[ \t]+(?:-\S+[ \t]+)*[^\s&;|-]\S*[ \t]+(?:-\S+[ \t]+)*               # skopeo, crane
-    )["']?(?:docker://)?\Z""",
+    )["']?\Z""",
     re.VERBOSE,
 )
 """What comes before the place that a build or a copy is pushed to, on a command line."""

@@ -1,8 +1,8 @@
 """Images outside pod specs: in arguments, environment variables, config maps and custom resources.
 
 They are reported, and pinned only on request (`--also`): what looks like a reference there may be something else. A pattern matches
-what is reported. Beyond that it matches only a text whose key names an image, or that the pattern's last part names; never
-apiVersion, kind, apiGroup, metadata, names, hosts, or parts of images (repository, tag).
+what is reported, except URLs. Beyond that it matches only a text whose key names an image, or that the pattern's last part names;
+never apiVersion, kind, apiGroup, metadata, names, hosts, or parts of images (repository, tag).
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ _CERTAIN = re.compile(
 """A word that begins with what can hardly be anything but a reference: it has a host, and a tag or a digest. kubernetes.io is for
 labels; Kubernetes' images are at registry.k8s.io. What ends with the effect of a taint is one (`nvidia.com/gpu:NoSchedule`)."""
 _HAS_HOST = re.compile(rf"{_HOST}/")
+_URL, _OCI = "docker://", "oci://"
+"""What begins an image as skopeo and KubeVirt's importer read it (containers-transports(5), docker:), and what else may be in a
+registry, such as Helm charts and Flux' manifests."""
+_RUN_BY_URL = {"serving.kserve.io": "storageUri", "extensions.istio.io": "url"}
+"""The API groups whose objects run what has such a URL, and its key: KServe as a container (modelcars), Istio as a plugin of its
+proxy."""
 _IN_WORD = re.compile(r"[\w./:@-]")
 """A character of a word that may contain a reference. Words with a slash are few, and quickly found."""
 _NO_WORD = re.compile(r"[^\w./:@-]|\Z")
@@ -55,7 +61,12 @@ _NO_IMAGE = frozenset(
     ]
 )
 """Keys, in lower case, whose text is not an image, or only a part of one, even if it looks like one."""
-_MAY_BE_FOUND = (*map(re.compile, (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "MAGE", r"\\[xuU/\r\n]", "!!", "!<")),)
+_MAY_BE_FOUND = (
+    *map(
+        re.compile,
+        (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "MAGE", r"(?:docker|oci)://", r"\\[xuU/\r\n]", "!!", "!<"),
+    ),
+)
 """What a manifest has that names an image outside pod specs: what is certain to be a reference, a key that names an image, as in a
 patch of a pod spec; or escapes or tags, with which any of these may be written otherwise."""
 _FLAG, _FLAG_ALONE = re.compile(r"(-*[\w.-]+)="), re.compile(r"--?[A-Za-z][\w.-]*")
@@ -97,14 +108,14 @@ class OperatorRule(NamedTuple):
 
 
 class OutsideImage(NamedTuple):
-    """An image outside a pod spec: as written, the leaf that holds it, and its place for people."""
+    """An image outside a pod spec: as written, perhaps as a URL, the leaf that holds it, and its place for people."""
 
     image: str
     path: ObjectPath
     """The leaf's path; for the n-th reference in a longer text it ends in `#n`."""
     place: str
     by: tuple[str, ...]
-    """The patterns of --also that match it."""
+    """The patterns of --also that match it; none for a URL."""
 
 
 class _Leaf(NamedTuple):
@@ -151,16 +162,24 @@ class ExtraImageRules:
                 image = text.rpartition("=")[2]
                 is_whole = any(split(image)[1:]) or not _has_tag_beside(item, path, image)
                 found = [(image, len(text) - len(image))] if _is_reference(image) and is_whole else []
+            if not found and (found := [*_urls(item, path, text, is_custom=is_custom)]):
+                here = []
             said = not_pulled.words(earlier) if found else ""
             found = [each for each in found if not not_pulled.is_pushed(said + text[: each[1]])]
             for n, (image, start) in enumerate(found):
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
-                by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
+                by = () if is_url(image) else tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
                 yield OutsideImage(image, leaf, place, by)
             if (
                 not found and is_custom and _is_untagged(item, path, place, text, flag)
             ):  # it moves with `latest`, so it is reported
                 yield OutsideImage(text, path, place, ())
+
+
+def is_url(image: str) -> bool:
+    """Whether an image is written as a URL: it is only listed, for what reads it may take no tag beside a digest, as skopeo and
+    KubeVirt's importer do not (github.com/containers/image, docker/docker_transport.go)."""
+    return image.startswith((_URL, _OCI))
 
 
 @cache
@@ -273,6 +292,23 @@ def _certain(text: str) -> Iterator[tuple[str, int]]:
             yield match[1], start
         end = _NO_WORD.search(text, slash)
         slash = text.find("/", end.start()) if end else -1
+
+
+def _urls(item: Any, path: ObjectPath, text: str, *, is_custom: bool) -> Iterator[tuple[str, int]]:
+    """The images that are written as URLs in a text, and where they begin."""
+    scheme, _, image = text.partition("://")
+    is_oci = _RUN_BY_URL.get(find.group_and_kind(item)[0]) == path[-1]
+    is_whole = is_oci if f"{scheme}://" == _OCI else is_custom and f"{scheme}://" == _URL
+    if is_whole and "/" in image and Reference.read(image):
+        if any(split(image)[1:]) or is_oci or path[-2:] == ("registry", "url"):  # KubeVirt's importer takes `latest`
+            yield text, 0
+        return
+    start = text.find(_URL)
+    while start >= 0:
+        end = start + len(_URL)
+        if (match := _CERTAIN.match(text, end)) and not (start and _IN_WORD.match(text, start - 1)):
+            yield _URL + match[1], start
+        start = text.find(_URL, end)
 
 
 def _is_reference(text: str) -> bool:

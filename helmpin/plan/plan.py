@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.hints import LET_THROUGH, let_through, named
+from helmpin.image.outside_pods import is_url
 from helmpin.image.reference import Reference, split
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.template_scan import is_literal
@@ -74,7 +75,12 @@ class Plan(NamedTuple):
     def outside(self) -> list[ImageUse]:
         """The images outside pod specs that --also may pin: not those that cannot be pinned in a pod spec either."""
         unpinned = {_reference(image.image) for image in self.images if image.problem}
-        return [use for use in self.render.elsewhere() if _reference(use.image) not in unpinned]
+        found = (use for use in self.render.elsewhere() if not is_url(use.image))
+        return [use for use in found if _reference(use.image) not in unpinned]
+
+    def outside_as_urls(self) -> list[ImageUse]:
+        """The images outside pod specs that are written as URLs, which are only listed."""
+        return [use for use in self.render.elsewhere() if is_url(use.image)]
 
     def refuse(self, *, mutable: bool, shows_tries: bool = False) -> None:
         """Raise Refused or RegistryUnavailable for the images that must not be deployed. mutable: whether mutable tags are

@@ -45,6 +45,9 @@ def table(plan: Plan, deployed: Deployed | None, more: More, *, verbose: bool) -
     if outside := plan.outside():
         lines = dict.fromkeys(f"  {use.image}   {use.place()}" for use in outside)
         blocks.append("\n".join(["Outside pod specs, not pinned (--also PATTERN pins them):", *lines]))
+    if urls := plan.outside_as_urls():
+        lines = dict.fromkeys(f"  {use.image}   {use.place()}" for use in urls)
+        blocks.append("\n".join(["Outside pod specs, as URLs, which helm-pin does not pin:", *lines]))
     if plan.followers:
         lines = dict.fromkeys(f"  {reference}   {f.place()}" for f in plan.followers for reference in f.references)
         blocks.append("\n".join(["Followers, the same references elsewhere, which get the same digests:", *lines]))

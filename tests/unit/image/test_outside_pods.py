@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helmpin.image.documents import Document
 from helmpin.image.find import images
-from helmpin.image.outside_pods import ExtraImageRules, rules
+from helmpin.image.outside_pods import ExtraImageRules, is_url, rules
 from helmpin.image.uses import unmatched
 
 POD: dict[str, Any] = {
@@ -387,6 +387,46 @@ def test_what_a_command_line_pushes_is_not_listed(words: list[str], pulled: list
     for patterns in ((), ("operators", "*", "example.com/*", "*/args/*")):
         assert list(found(pod, *patterns)) == pulled
     assert list(found(script)) == pulled
+
+
+@pytest.mark.parametrize(
+    ("version", "spec", "urls"),
+    [
+        ("cdi.kubevirt.io/v1beta1", {"source": {"registry": {"url": "docker://example.com/t/a:1"}}}, True),
+        ("cdi.kubevirt.io/v1beta1", {"source": {"registry": {"url": "docker://t/a:1"}}}, True),
+        ("cdi.kubevirt.io/v1beta1", {"source": {"registry": {"url": "docker://example.com/t/a"}}}, True),
+        ("cdi.kubevirt.io/v1beta1", {"source": {"http": {"url": "https://example.com/t/a:1"}}}, False),
+        ("cdi.kubevirt.io/v1beta1", {"source": {"registry": {"url": "oci-archive:/a:1"}}}, False),
+        ("example.com/v1", {"mirrors": ["docker://example.com/t/a"]}, False),
+        ("example.com/v1", {"mirrors": ["docker://example.com"]}, False),
+        ("serving.kserve.io/v1beta1", {"predictor": {"model": {"storageUri": "oci://example.com/t/a"}}}, True),
+        ("serving.kserve.io/v1beta1", {"predictor": {"model": {"storageUri": "s3://example/t/a"}}}, False),
+        ("extensions.istio.io/v1alpha1", {"url": "oci://example.com/t/a:1"}, True),
+        ("source.toolkit.fluxcd.io/v1", {"url": "oci://example.com/t/a:1"}, False),
+        ("argoproj.io/v1alpha1", {"source": {"repoURL": "oci://example.com/t/a", "targetRevision": "1"}}, False),
+        ("v1", {"data": {"x": "docker://t/a:1"}}, False),
+    ],
+)
+def test_an_image_written_as_a_url_is_listed_and_matched_by_no_pattern(
+    version: str, spec: dict[str, Any], urls: bool
+) -> None:
+    """Skopeo and KubeVirt's importer take no tag beside a digest; a chart or a manifest is no image."""
+    item = {"apiVersion": version, "kind": "Any", "spec": spec}
+    manifest = yaml.dump(item)
+    for patterns in ((), ("operators", "*", "docker://*", "example.com/*", "*/url", "*/storageUri")):
+        listed = [(is_url(each.image), each.by) for each in ExtraImageRules(patterns).images(item)]
+        assert listed == ([(True, ())] if urls else [])
+        assert ExtraImageRules(patterns).may_find(manifest) or not urls
+
+
+def test_urls_on_a_command_line() -> None:
+    line = (
+        "skopeo copy docker://example.com/t/a:1 docker://example.com/t/b:1; skopeo inspect docker://example.com/t/c:2."
+    )
+    words = ["inspect", "docker://example.com/t/a:1", "xdocker://example.com/t/b:1", "docker://example.com/t/d"]
+    assert references(line) == ["docker://example.com/t/a:1", "docker://example.com/t/c:2"]
+    pod = {"kind": "Pod", "spec": {"containers": [{"name": "a", "image": "b", "args": words}]}}
+    assert found(pod, "*/args/*", "operators") == {"docker://example.com/t/a:1": False}
 
 
 def test_a_line_after_one_that_pushes_pulls() -> None:
