@@ -64,7 +64,16 @@ _NO_IMAGE = frozenset(
 _MAY_BE_FOUND = (
     *map(
         re.compile,
-        (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "MAGE", r"(?:docker|oci)://", r"\\[xuU/\r\n]", "!!", "!<"),
+        (
+            r"/[a-z0-9._/-]*(?::\w|@sha256:)",
+            "mage",
+            "MAGE",
+            "config-reloader",
+            r"(?:docker|oci)://",
+            r"\\[xuU/\r\n]",
+            "!!",
+            "!<",
+        ),
     ),
 )
 """What a manifest has that names an image outside pod specs: what is certain to be a reference, a key that names an image, as in a
@@ -116,6 +125,10 @@ class OutsideImage(NamedTuple):
     place: str
     by: tuple[str, ...]
     """The patterns of --also that match it; none for a URL."""
+    is_listed: bool
+    """Whether it is reported where no pattern matches it."""
+    is_known: bool
+    """Whether the rules for operators match it."""
 
 
 class _Leaf(NamedTuple):
@@ -145,8 +158,8 @@ class ExtraImageRules:
         return bool(self.patterns) or any(each.search(text) for each in _MAY_BE_FOUND)
 
     def images(self, item: Any) -> Iterator[OutsideImage]:
-        """The images of one object outside its pod specs, whether a pattern matches or not; a policy has them only in what it adds
-        to other objects or creates."""
+        """The images of one object outside its pod specs: those that are reported, and those that a pattern or the rules for
+        operators match. A policy has them only in what it adds to other objects or creates."""
         kind, is_custom = (str(item.get("kind")), _is_custom(item)) if isinstance(item, dict) else ("", False)
         runs = {found.path for found in find.images(item)}
         for path, place, text, flag, earlier in _leaves(item, (), kind):
@@ -158,22 +171,24 @@ class ExtraImageRules:
             if not found and (is_named or _is_docker_image(item, path, text)):
                 found = [(text, 0)] if any(split(text)[1:]) else []
             here = [p for p in self.patterns if _is_at(p, place, flag)]
-            if not found and (here := [p for p in here if _may_take(p, path, place, text, flag)]):
-                image = text.rpartition("=")[2]
-                is_whole = any(split(image)[1:]) or not _has_tag_beside(item, path, image)
-                found = [(image, len(text) - len(image))] if _is_reference(image) and is_whole else []
+            is_known = OPERATORS in here or (_may_be_known(path, place, flag) and _is_at(OPERATORS, place, flag))
+            is_listed = is_certain = bool(found)
+            if not found:
+                here = [p for p in here if _may_take(p, path, place, text, flag)]
+                is_known = is_known and _may_take(OPERATORS, path, place, text, flag)
+                image = text.rpartition("=")[2] if here or is_known else ""
+                is_whole = any(split(image)[1:]) or (image and not _has_tag_beside(item, path, image))
+                found = [(image, len(text) - len(image))] if is_whole and _is_reference(image) else []
+                is_listed = is_custom and bool(_HAS_HOST.match(text))  # without a tag it moves with `latest`
             if not found and (found := [*_urls(item, path, text, is_custom=is_custom)]):
-                here = []
+                is_listed, is_known = True, False
             said = not_pulled.words(earlier) if found else ""
             found = [each for each in found if not not_pulled.is_pushed(said + text[: each[1]])]
             for n, (image, start) in enumerate(found):
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
-                by = () if is_url(image) else tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
-                yield OutsideImage(image, leaf, place, by)
-            if (
-                not found and is_custom and _is_untagged(item, path, place, text, flag)
-            ):  # it moves with `latest`, so it is reported
-                yield OutsideImage(text, path, place, ())
+                may_match = not is_url(image) and (is_certain or here)
+                by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p)) if may_match else ()
+                yield OutsideImage(image=image, path=leaf, place=place, by=by, is_listed=is_listed, is_known=is_known)
 
 
 def is_url(image: str) -> bool:
@@ -193,13 +208,10 @@ def rules() -> list[OperatorRule]:
     return [OperatorRule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
 
 
-def _is_untagged(item: Any, path: ObjectPath, place: str, text: str, flag: str) -> bool:
-    """Whether a text of a custom resource is an image without a tag, where the rules for operators know one. It needs a host: no
-    pattern asked for it. (The operator that an environment variable configures may add the tag.)"""
-    is_known = (
-        _HAS_HOST.match(text) and _is_at(OPERATORS, place, flag) and _may_take(OPERATORS, path, place, text, flag)
-    )
-    return bool(is_known) and _is_reference(text) and not _has_tag_beside(item, path, text)
+def _may_be_known(path: ObjectPath, place: str, flag: str) -> bool:
+    """Whether the rules for operators may match a place: the key that says what is there names an image, or a config reloader."""
+    key = _key(path, place, flag).lower()
+    return "image" in key or "config-reloader" in key
 
 
 def _is_at(pattern: str, place: str, flag: str) -> bool:

@@ -57,11 +57,23 @@ class ImageUse(NamedTuple):
         return f"{self.kind}/{self.name} {where}" + (f", in {self.source}" if self.source else "")
 
 
+class OutsideUse(NamedTuple):
+    """An image outside pod specs."""
+
+    use: ImageUse
+    is_asked: bool
+    """Whether a pattern of --also matches it."""
+    is_listed: bool
+    """Whether it is reported where none does."""
+    is_known: bool
+    """Whether the rules for operators match it."""
+
+
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:
     """The image uses of one document."""
     yield from _pod_images(document)
     if also:
-        yield from (use for use, asked in outside(document, also) if asked)
+        yield from (found.use for found in outside(document, also) if found.is_asked)
 
 
 def may_have_images(document: Document) -> bool:
@@ -107,8 +119,8 @@ def _uses(document: Document, index: int, item: Any, found: Iterable[find.Found]
 
 
 @lru_cache(maxsize=MOST_CACHED)
-def outside(document: Document, also: ExtraImageRules) -> tuple[tuple[ImageUse, bool], ...]:
-    """The images of a document outside pod specs, each with whether a pattern of --also matches it. Cached, as _pod_images is."""
+def outside(document: Document, also: ExtraImageRules) -> tuple[OutsideUse, ...]:
+    """The images of a document outside pod specs. Cached, as _pod_images is."""
     if not also.may_find(document.text):
         return ()
     found = []
@@ -127,7 +139,7 @@ def outside(document: Document, also: ExtraImageRules) -> tuple[tuple[ImageUse, 
                 hook=hook_of(item),
                 elsewhere=image.place,
             )
-            found.append((use, bool(image.by)))
+            found.append(OutsideUse(use, bool(image.by), image.is_listed, image.is_known))
     return tuple(found)
 
 

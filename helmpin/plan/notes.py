@@ -67,7 +67,7 @@ def say_kept_there(plan: Plan, lock: Lock) -> None:
 
 def say_outside(plan: Plan) -> None:
     """Report how many images are outside pod specs, and how many references follow the pinned images."""
-    outside = {use.image for use in plan.outside()}
+    outside = {use.image for use in [*plan.outside(), *(found.use for found in plan.for_operators())]}
     if outside:
         images, verb = output.count(len(outside), "image"), "is" if len(outside) == 1 else "are"
         output.inform(f"{images} outside pod specs {verb} not pinned; helm pin plan lists them, --also pins them.")

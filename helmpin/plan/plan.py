@@ -15,7 +15,7 @@ from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
-    from helmpin.image.uses import ImageUse
+    from helmpin.image.uses import ImageUse, OutsideUse
     from helmpin.plan.images import ImagePlan
     from helmpin.plan.rendered import Rendered
     from helmpin.release.record import Record
@@ -74,9 +74,16 @@ class Plan(NamedTuple):
 
     def outside(self) -> list[ImageUse]:
         """The images outside pod specs that --also may pin: not those that cannot be pinned in a pod spec either."""
-        unpinned = {_reference(image.image) for image in self.images if image.problem}
         found = (use for use in self.render.elsewhere() if not is_url(use.image))
-        return [use for use in found if _reference(use.image) not in unpinned]
+        return [use for use in found if self._may_be_pinned(use)]
+
+    def for_operators(self) -> list[OutsideUse]:
+        """Those that `--also operators` would pin, with those that are not listed otherwise."""
+        return [found for found in self.render.for_operators() if self._may_be_pinned(found.use)]
+
+    def _may_be_pinned(self, use: ImageUse) -> bool:
+        unpinned = {_reference(image.image) for image in self.images if image.problem}
+        return _reference(use.image) not in unpinned
 
     def outside_as_urls(self) -> list[ImageUse]:
         """The images outside pod specs that are written as URLs, which are only listed."""

@@ -10,6 +10,7 @@ from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
 from helmpin.image.find import dotted
 from helmpin.image.listing import print_images
+from helmpin.image.outside_pods import OPERATORS
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse
 from helmpin.named_tuple import NamedTuple
@@ -45,6 +46,11 @@ def table(plan: Plan, deployed: Deployed | None, more: More, *, verbose: bool) -
     if outside := plan.outside():
         lines = dict.fromkeys(f"  {use.image}   {use.place()}" for use in outside)
         blocks.append("\n".join(["Outside pod specs, not pinned (--also PATTERN pins them):", *lines]))
+    if known := plan.for_operators():
+        lines = dict.fromkeys(f"  {found.use.image}   {found.use.place()}" for found in known if not found.is_listed)
+        listed = len({found.use.image for found in known if found.is_listed})
+        also = f"pins {listed} of these{', and' if lines else '.'}" if listed else "pins outside pod specs"
+        blocks.append("\n".join([f"--also {OPERATORS} {also}{':' if lines else ''}", *lines]))
     if urls := plan.outside_as_urls():
         lines = dict.fromkeys(f"  {use.image}   {use.place()}" for use in urls)
         blocks.append("\n".join(["Outside pod specs, as URLs, which helm-pin does not pin:", *lines]))
@@ -103,6 +109,10 @@ def describe(
         "elsewhere": [
             {"image": u.image, "source": u.source, "kind": u.kind, "name": u.name, "place": u.elsewhere}
             for u in plan.render.elsewhere()
+        ],
+        "operators": [
+            {"image": u.image, "source": u.source, "kind": u.kind, "name": u.name, "place": u.elsewhere}
+            for u in (found.use for found in plan.for_operators())
         ],
         "unpinned": [
             {"image": i.image, "reason": why.text, "kind": why.kind} for i in plan.images if (why := i.why_unpinned)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from helmpin.errors import HelmFailed
 from helmpin.image.documents import Document, documents
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.image.uses import ImageUse, document_images, outside
+from helmpin.image.uses import ImageUse, OutsideUse, document_images, outside
 from helmpin.named_tuple import NamedTuple
 from helmpin.render.probe import PROBE
 from helmpin.timeline import step
@@ -36,9 +36,16 @@ class Render(NamedTuple):
 
     def elsewhere(self) -> list[ImageUse]:
         """The images outside pod specs that have no digest and that --also does not name."""
+        return [found.use for found in self._not_asked() if found.is_listed]
+
+    def for_operators(self) -> list[OutsideUse]:
+        """The images outside pod specs that have no digest and that `--also operators` would name as well."""
+        return [found for found in self._not_asked() if found.is_known]
+
+    def _not_asked(self) -> Iterator[OutsideUse]:
         also = _NONE if self.also is None else self.also
         found = (each for document in self.documents for each in outside(document, also))
-        return [use for use, asked in found if not asked and "@" not in use.image]
+        return (each for each in found if not each.is_asked and "@" not in each.use.image)
 
 
 @step("reading a render")

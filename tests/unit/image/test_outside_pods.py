@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helmpin.image.documents import Document
 from helmpin.image.find import images
-from helmpin.image.outside_pods import ExtraImageRules, is_url, rules
+from helmpin.image.outside_pods import ExtraImageRules, OperatorRule, is_url, rules
 from helmpin.image.uses import unmatched
 
 POD: dict[str, Any] = {
@@ -38,7 +38,7 @@ POD: dict[str, Any] = {
 
 
 def found(item: Any, *patterns: str) -> dict[str, bool]:
-    return {each.image: bool(each.by) for each in ExtraImageRules(patterns).images(item)}
+    return {each.image: bool(each.by) for each in ExtraImageRules(patterns).images(item) if each.by or each.is_listed}
 
 
 def test_what_is_a_reference_for_certain_is_reported() -> None:
@@ -217,6 +217,23 @@ def test_the_rules_for_operators() -> None:
     all_pinned = {"t/spark:3": True, "t/driver:3": True, "t/executor:3": True}
     assert found({"kind": "SparkApplication", "spec": spark}, "operators") == all_pinned
     assert found({"kind": "ScheduledSparkApplication", "spec": {"template": spark}}, "operators") == all_pinned
+
+
+@pytest.mark.parametrize("rule", rules(), ids=str)
+def test_the_rules_for_operators_know_their_places_by_a_word(rule: OperatorRule) -> None:
+    """By which a manifest that may have such an image is found, and such a leaf."""
+    place, flag = rule.path.replace("*_", "X_").replace("*", "x"), rule.flag.replace("*", "--x")
+    kind, *path = place.split("/")
+    item: Any = "t/a:1"
+    for key in reversed(path):
+        if key == "value" or (flag and key == "x"):
+            continue
+        item = [{"name": key, "value": item}] if path[-1] == "value" and key == path[-2] else {key: item}
+    if flag:
+        item = {path[-2]: [flag, "t/a:1"]}
+    manifest = {"apiVersion": "v1", "kind": kind, **item}
+    assert ExtraImageRules(()).may_find(yaml.dump(manifest))
+    assert [(each.image, each.is_known) for each in ExtraImageRules(()).images(manifest)] == [("t/a:1", True)]
 
 
 def test_the_place_of_each_leaf() -> None:

@@ -24,6 +24,8 @@ class Planned(NamedTuple):
     images: tuple[ImagePlan, ...] = ()
     record: Record = Record("", "", ())
     outside = Plan.outside
+    for_operators = Plan.for_operators
+    _may_be_pinned = Plan._may_be_pinned
 
 
 def outside(*images: str) -> Render:

@@ -8,6 +8,7 @@ import pytest
 
 from helmpin.chart.setargs import Setting
 from helmpin.errors import Refused, VerificationFailed
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import Reference
 from helmpin.plan import show
 from helmpin.plan.deployed import Change, Deployed
@@ -59,6 +60,41 @@ def test_images_outside_pod_specs_are_listed_once_a_place(tmp_path: Path) -> Non
     shown = show.table(made, None, show.NOTHING_MORE, verbose=False)
     assert "Outside pod specs, not pinned (--also PATTERN pins them):\n  quay.io/t/w:1   " in shown
     assert shown.count("quay.io/t/w:1") == 1
+
+
+FOUND_BY_RULES = document(
+    "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'a:1', args: [--engine-image, 'x:1']}]}}"
+)
+PROMETHEUS = document(
+    "{apiVersion: monitoring.coreos.com/v1, kind: Prometheus, metadata: {name: p}, spec: {image: 'quay.io/t/prom:1'}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "block", "names"),
+    [
+        (FOUND_BY_RULES, "--also operators pins outside pod specs:\n  x:1   Pod/p spec/containers/c/args/1", ["x:1"]),
+        (PROMETHEUS, "--also operators pins 1 of these.", ["quay.io/t/prom:1"]),
+        (
+            FOUND_BY_RULES + "\n" + PROMETHEUS,
+            "--also operators pins 1 of these, and:\n  x:1   Pod/p",
+            ["x:1", "quay.io/t/prom:1"],
+        ),
+        (document("{apiVersion: v1, kind: Widget, metadata: {name: w}, spec: {image: 'quay.io/t/w:1'}}"), "", []),
+        (document("{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {args: [--engine-image, 'a:2']}}"), "", []),
+    ],
+)
+def test_what_the_rules_for_operators_would_pin_is_told(
+    tmp_path: Path, text: str, block: str, names: list[str]
+) -> None:
+    """Not what cannot be pinned in a pod spec, as a:2 here."""
+    made = plan(tmp_path, image("a:1"), image("a:2", MISSING))._replace(render=output.parse(text, None))
+    shown = show.table(made, None, show.NOTHING, verbose=False)
+    assert block in shown and ("--also operators" in shown) is bool(block)
+    assert [each["image"] for each in show.describe(made)["operators"]] == names
+    asked = made._replace(render=output.parse(text, ExtraImageRules(["operators"])))
+    assert "--also operators" not in show.table(asked, None, show.NOTHING, verbose=False)
+    assert show.describe(asked)["operators"] == []
 
 
 def test_what_cannot_be_pinned_in_a_pod_spec_is_not_advised_to_be_pinned_elsewhere(tmp_path: Path) -> None:
