@@ -15,6 +15,9 @@ from helmpin.named_tuple import NamedTuple
 from helmpin.plan.candidate import Candidate, Misfit
 from helmpin.plan.group import Group
 
+FOR_ANOTHER = "another image needs the same value with another digest"
+"""Why a value is not set, for people."""
+
 
 class Contest(NamedTuple):
     """A path for which several values are wanted."""

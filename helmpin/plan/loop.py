@@ -143,7 +143,9 @@ def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only:
     if tried.found and tried.attempt.by_template and tried.attempt.strategies:
         tried = _by_values(tried, composer.one_for_all(tried.attempt), composer, noise, outcomes)
     if tried.found and tried.attempt.by_template:
-        tried = _by_values(tried, composer.probe(tried.attempt, search.tried), composer, noise, outcomes)
+        probe = composer.probe(tried.attempt, search.tried)
+        tried = _by_values(tried, probe, composer, noise, outcomes)
+        tried = tried._replace(attempt=probe.noted(tried.attempt))
     if values_only and tried.attempt.by_template:
         tried = _by_values(tried, composer.values_search(tried.attempt), composer, noise, outcomes)
     by_chance = {

@@ -20,7 +20,7 @@ from helmpin.plan.blame_collateral import CollateralBlame
 from helmpin.plan.blame_failure import blame_failure
 from helmpin.plan.blame_unpinned import UnpinnedBlame
 from helmpin.plan.causes import Causes
-from helmpin.plan.contests import contests, in_anothers_map, losing
+from helmpin.plan.contests import FOR_ANOTHER, contests, in_anothers_map, losing
 from helmpin.plan.group import shown
 from helmpin.plan.grouping import groups_of, set_by
 from helmpin.plan.only_needed import Pinned
@@ -133,8 +133,7 @@ class Search:
         while contested := contests(self._state.active(), self._reads):
             for group in self._state.active():
                 if banned := losing(group, contested):
-                    why = "another image needs the same value with another digest"
-                    self._state.note(group.uses, f"{shown(banned)}: {why}")
+                    self._state.note(group.uses, f"{shown(banned)}: {FOR_ANOTHER}")
                     shared = [setting for c in banned if c.by_tag_only for setting in c.settings]
                     self.tried.add({use.key: shared for use in group.uses})
                     group.drop_anchors(in_anothers_map(banned, contested))

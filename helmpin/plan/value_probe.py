@@ -18,12 +18,13 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, cached_property, partial
 
-from helmpin.chart.setargs import Setting, ValuePath, lookup
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.image.reference import pinned_form, split
 from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import NO_PINS, Attempt, Facts
+from helmpin.plan.contests import FOR_ANOTHER
 from helmpin.plan.probe_marks import MARK, Mark, digest_mark_at, in_place_of_digest_mark, mark_at, tagged
 from helmpin.plan.probe_places import (
     Probed,
@@ -87,6 +88,8 @@ class ValueProbe:
         """Filled as it is needed."""
         self._pins: dict[UseKey, tuple[Setting, ...]] = {}
         """What to set for each use, as far as a render has shown it: first what carries its digest."""
+        self._notes: dict[UseKey, dict[str, None]] = defaultdict(dict)
+        """Why values that reach a use do not pin it, for people."""
         self._shared: tuple[ValuePath, ...] = ()
         """The values that the last render showed in several images."""
         self._names: Mapping[ValuePath, str] = {}
@@ -176,6 +179,12 @@ class ValueProbe:
         self._refused |= self._crowding(result, found)
         if found:
             self._pins, self._proofs = found, MOST_PROOFS
+
+    def noted(self, attempt: Attempt) -> Attempt:
+        """The attempt, with a note for each use that has none, and is left to its template although values reach it: why they do
+        not pin it."""
+        notes = {key: tuple(some) for key, some in self._notes.items() if key in attempt.by_template}
+        return attempt._replace(notes={**notes, **{key: some for key, some in attempt.notes.items() if some}})
 
     def _crowding(self, result: Comparison, found: Collection[UseKey]) -> set[ValuePath]:
         """The places that hold nothing, and whose marks came out after another one, in uses that are not in `found`: a suffix that
@@ -291,7 +300,15 @@ class ValueProbe:
             for mark in MARK.findall(result.images.get(each.fact.use.key, "")):
                 if mark in paths:
                     digests[paths[mark]].add(each.fact.digest)
-        return tuple(path for path, wanted in digests.items() if len(wanted) > 1 and path not in self._names)
+        shared = tuple(path for path, wanted in digests.items() if len(wanted) > 1 and path not in self._names)
+        for each in self._left():
+            for mark in MARK.findall(result.images.get(each.fact.use.key, "")):
+                if paths.get(mark) in shared:
+                    self._note(each.fact.use.key, Setting(paths[mark], ""), FOR_ANOTHER)
+        return shared
+
+    def _note(self, key: UseKey, carrier: Setting, why: str) -> None:
+        self._notes[key][f"{_strategy(carrier)} at {dotted_key(carrier.path)}: {why}"] = None
 
     def _marks(self, places: Mapping[ValuePath, str], most: int = MOST_MARKS, *, by_digest: bool = False) -> list[Mark]:
         """A mark for each place that can be set. None is the start of another."""
@@ -317,7 +334,10 @@ class ValueProbe:
         values: dict[ValuePath, set[str]] = defaultdict(set)
         for path, value in (*self.result.settings, *(setting for some in found.values() for setting in some)):
             values[path].add(value)
-        return {key: some for key, some in found.items() if all(len(values[setting.path]) == 1 for setting in some)}
+        fitting = {key: some for key, some in found.items() if all(len(values[setting.path]) == 1 for setting in some)}
+        for key in found.keys() - fitting.keys():
+            self._note(key, found[key][0], FOR_ANOTHER)
+        return fitting
 
     def _carrying_digest(self, fact: Facts, mark: Mark, gives: str) -> str:
         """What to set where a mark stands so that the image gets its digest; '' if it does not stand at the image's end. gives: the
@@ -354,6 +374,8 @@ class ValueProbe:
     def _prove(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take what is right, or leave out what is wrong."""
         if isinstance(result, str):
+            for key, (carrier, *_) in self._pins.items():
+                self._note(key, carrier, "the chart does not render with it")
             self._pins = {}
             return
         if not result.failing and not result.collateral:
@@ -371,7 +393,18 @@ class ValueProbe:
                 self._tried.add_spilling(key, carrier.path)
         self._tried.add({key: some[:1] for key, some in self._pins.items() if some[0].path in wrong}, result.failing)
         wrong = wrong or self._in_subcharts_of(result.collateral)
-        self._pins = {key: some for key, some in self._pins.items() if wrong and some[0].path not in wrong}
+        left = {key: some for key, some in self._pins.items() if wrong and some[0].path not in wrong}
+        for key in self._pins.keys() - left.keys():
+            self._note(key, self._pins[key][0], self._why_wrong(key, result))
+        self._pins = left
+
+    def _why_wrong(self, key: UseKey, result: Comparison) -> str:
+        """Why a value that may carry the digest of a use was left out, for people."""
+        if key in result.failing:
+            return f"gives {result.images.get(key, '')!r}"
+        images = (result.images.get(other, "") for other in result.failing)
+        elsewhere = next((image for image in images if self._probed[key].fact.digest in image), "")
+        return f"gives {elsewhere!r} elsewhere" if elsewhere else "something else changes with it"
 
     def _in_subcharts_of(self, collateral: Iterable[Difference]) -> set[ValuePath]:
         """The values in the subcharts that print something else: to set any there may be why (search.py, _leave_subcharts)."""

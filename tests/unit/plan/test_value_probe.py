@@ -417,6 +417,45 @@ def test_no_value_carries_two_digests(settings: tuple[Setting, ...]) -> None:
     assert result.settings == settings and len(result.by_template) == len(uses)
 
 
+def test_why_a_value_that_reaches_an_image_does_not_pin_it() -> None:
+    """Where the search knew no value, and so no reason."""
+    one, other = use("t/web:v1.2"), use("t/db:v1.2", nth=1)
+    found = probe({"version": "1.2"}, one, other)
+    result, _ = run(
+        found, {"version": "1.2"}, lambda read: [f"t/{x}:v{read('version')}" for x in ("web", "db")], one, other
+    )
+    why = ("tag@digest at version: another image needs the same value with another digest",)
+    assert result.notes == {} and found.noted(result).notes == {one.key: why, other.key: why}
+    known = result._replace(notes={one.key: ("known",), other.key: ()})
+    assert found.noted(known).notes == {one.key: ("known",), other.key: why}
+    assert found.noted(result._replace(by_template=frozenset())).notes == {}
+
+
+@pytest.mark.parametrize(
+    ("gives", "why"),
+    [
+        (
+            lambda read: f"t/web:v{read('version')}" if "mark" in read("version") else "t/web:other",
+            "gives 't/web:other'",
+        ),
+        (
+            lambda read: f"t/web:v{read('version')}" if "mark" in read("version") else f"t/web:v1.2@{A}",
+            "something else changes with it",
+        ),
+    ],
+)
+def test_why_a_value_that_was_tried_does_not_pin_it(gives: Callable[[Callable[[str], str]], str], why: str) -> None:
+    one = use("t/web:v1.2")
+    found = probe({"version": "1.2"}, one)
+    while attempt := found.next():
+        values = {dotted_key(setting.path): setting.value for setting in attempt.settings}
+        image = gives(values.__getitem__)
+        failing = frozenset() if A in image else frozenset([one.key])
+        changed = Difference(("x", 0, 0, ("spec", "version")), "1.2", "other", False)
+        found.learn(attempt, Comparison({one.key: image}, failing, (), [changed] if A in image else []))
+    assert found.noted(found.result).notes == {one.key: (f"tag@digest at version: {why}",)}
+
+
 def test_what_is_wrong_is_left_out_and_the_rest_kept() -> None:
     one, other = use("t/web:abc"), use("t/db:def", nth=1)
     values = {"web": "abc", "db": "def"}
