@@ -5,7 +5,7 @@ from __future__ import annotations
 from helmpin import env
 from helmpin.arguments import Given, dry_run, is_on, with_switch, words
 from helmpin.errors import UsageError
-from helmpin.plan.prepare import prepare, say_without_image
+from helmpin.plan.prepare import prepare
 from helmpin.request import Request, refuse_registry_flags
 
 
@@ -28,7 +28,7 @@ def run(request: Request) -> int:
     with prepare(request._replace(flags=flags), release, chart, command=command) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
-        from helmpin.plan.notes import say_lock
+        from helmpin.plan.notes import say_lock, say_without_image
 
         say_lock(plan)
         say_without_image(plan)

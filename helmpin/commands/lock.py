@@ -17,7 +17,7 @@ from helmpin.lock.edit import LockChange, changes, edit, matches
 from helmpin.lock.parse import parse_lock
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.plan import Plan
-from helmpin.plan.prepare import prepare, say_without_image
+from helmpin.plan.prepare import prepare
 from helmpin.registry import RegistryError, Resolved, resolve
 from helmpin.request import Request, refuse_dry_run, release_and_chart
 from helmpin.save import alone, is_stream, save
@@ -137,6 +137,8 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], dict[R
     with prepare(request, release, chart, command=command, needs_cluster=None, lock=lock) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
+        from helmpin.plan.notes import say_without_image
+
         say_without_image(plan)
         return *_digests(plan), _needless(plan)
 

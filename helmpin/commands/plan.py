@@ -10,7 +10,7 @@ from helmpin.arguments import is_on, with_switch
 from helmpin.errors import Refused, UsageError
 from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import REUSE
-from helmpin.plan.prepare import Prepared, prepare, say_without_image
+from helmpin.plan.prepare import Prepared, prepare
 from helmpin.release.undo import config_without_digests
 from helmpin.render.coalesce import holds_null
 from helmpin.render.values import REUSE_FLAGS
@@ -49,7 +49,7 @@ def run(request: Request) -> int:
         plan, previous = prepared.plan, prepared.previous
         asked = reading is not None and prepared.command[0] == "upgrade"
         deployed = reading.result(previous, plan.images, plan.render.also) if reading and asked else None
-        from helmpin.plan.notes import say_default_lists, say_lock
+        from helmpin.plan.notes import say_default_lists, say_lock, say_without_image
 
         say_lock(plan)
         say_without_image(plan)

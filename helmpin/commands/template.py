@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from helmpin.arguments import words
-from helmpin.plan.notes import say_outside
+from helmpin.plan.notes import say_outside, say_without_image
 from helmpin.plan.outputs import manifest
-from helmpin.plan.prepare import prepare, say_without_image
+from helmpin.plan.prepare import prepare
 from helmpin.request import Request, release_and_chart
 
 PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})

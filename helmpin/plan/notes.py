@@ -91,3 +91,9 @@ def say_lock(plan: Plan) -> None:
     if plan.record.lock:
         named = sum(1 for image in plan.images if image.source)
         output.inform(f"Digests from {plan.record.lock}: {named} of {len(plan.images)} images.")
+
+
+def say_without_image(plan: Plan) -> None:
+    """Report the containers that have no image."""
+    for use in plan.without_image:
+        output.say(f"{use.place()}, has no image: helm pin upgrade would refuse it.")

@@ -301,9 +301,3 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Kep
         return next(iter(answer.items), item if answer.errors else None)
 
     return KeptJobs(rendered.plain, before, live)
-
-
-def say_without_image(plan: Plan) -> None:
-    """Report the containers that have no image."""
-    for use in plan.without_image:
-        output.say(f"{use.place()}, has no image: helm pin upgrade would refuse it.")

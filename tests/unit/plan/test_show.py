@@ -89,11 +89,11 @@ def test_what_the_rules_for_operators_would_pin_is_told(
 ) -> None:
     """Not what cannot be pinned in a pod spec, as a:2 here."""
     made = plan(tmp_path, image("a:1"), image("a:2", MISSING))._replace(render=output.parse(text, None))
-    shown = show.table(made, None, show.NOTHING, verbose=False)
+    shown = show.table(made, None, show.NOTHING_MORE, verbose=False)
     assert block in shown and ("--also operators" in shown) is bool(block)
     assert [each["image"] for each in show.describe(made)["operators"]] == names
     asked = made._replace(render=output.parse(text, ExtraImageRules(["operators"])))
-    assert "--also operators" not in show.table(asked, None, show.NOTHING, verbose=False)
+    assert "--also operators" not in show.table(asked, None, show.NOTHING_MORE, verbose=False)
     assert show.describe(asked)["operators"] == []
 
 
