@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from helmpin.plan.spelled_out import spelled_out
 from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.plan.value_keys import last_key
 from helmpin.render.actions import COMMENT, TPL, actions
-from helmpin.render.nondeterminism import calling, defined, is_random, used
+from helmpin.render.nondeterminism import calling, defined, is_random, used, uses_any_name
 from helmpin.render.repeatable import PREFIX, using_results, without_results
 from helmpin.render.shared_maps import changes_shared_map
 
@@ -89,16 +89,28 @@ class TemplateHints:
     def scan(self, folder: str) -> TemplateScan:
         """The scan of the templates of the chart in a folder, as chart_folder() gives it. Made once."""
         if folder not in self._scans:
-            own = [
-                text
-                for name, text in self.files.items()
-                if name.startswith(f"{folder}templates/") and (_is_helper(name) or _is_of_images(text))
-            ]
-            library = [
-                text for name, text in self.files.items() if name.startswith(f"{folder}charts/") and _is_helper(name)
-            ]
-            self._scans[folder] = TemplateScan(own, library)
+            own = {name: text for name, text in self.files.items() if name.startswith(f"{folder}templates/")}
+            read = [text for name, text in own.items() if _is_helper(name) or _is_of_images(text)]
+            self._scans[folder] = TemplateScan(read, self._library(folder, own.values()))
         return self._scans[folder]
+
+    def _library(self, folder: str, own: Iterable[str]) -> list[str]:
+        """What the subcharts of the chart in a folder lend its templates: the named templates that these use, themselves or through
+        others; all, if a name is computed. own: its templates."""
+        helpers = [
+            text for name, text in self.files.items() if name.startswith(f"{folder}charts/") and _is_helper(name)
+        ]
+        lent: dict[str, list[str]] = defaultdict(list)
+        for name, body in (each for text in helpers for each in defined(text)):
+            lent[name].append(f'{{{{ define "{name}" }}}}{body}')
+        found, asking = list[str](), list(own)
+        while asking:
+            if any(map(uses_any_name, asking)):
+                return helpers
+            names = set().union(*map(used, asking)) & lent.keys()
+            asking = [body for name in sorted(names) for body in lent.pop(name)]
+            found += asking
+        return found
 
     def keys(self, folder: str) -> set[str]:
         """The keys that the templates of the chart in a folder, and those of its subcharts, read, but not of helm's own objects."""

@@ -53,9 +53,7 @@ def calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
     own = {path for path, text in files.items() if calls(text)}
     found = _names(files, own, calls) if own else set()
     return {
-        path
-        for path, text in files.items()
-        if path in own or (found and (found & used(text) or _USED_BY_ANY_NAME.search(text)))
+        path for path, text in files.items() if path in own or (found and (found & used(text) or uses_any_name(text)))
     }
 
 
@@ -72,7 +70,7 @@ def _names(files: Mapping[str, str], own: Collection[str], calls: Callable[[str]
     for path, text in files.items():
         for name, body in defined(text):
             uses.setdefault(name, set()).update(used(body))
-            if _USED_BY_ANY_NAME.search(body):
+            if uses_any_name(body):
                 by_any_name.add(name)
             if path in own and calls(body):
                 found.add(name)
@@ -131,6 +129,11 @@ def defined(text: str) -> tuple[tuple[str, str], ...]:
     several questions are asked about the same files."""
     pieces = _DEFINE.split(text)
     return tuple(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def uses_any_name(text: str) -> bool:
+    """Whether a template uses a named template whose name is computed."""
+    return _USED_BY_ANY_NAME.search(text) is not None
 
 
 @lru_cache(maxsize=4096)

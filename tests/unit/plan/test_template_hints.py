@@ -31,9 +31,30 @@ def test_a_helper_that_gets_none_of_helms_objects_is_not_fixed() -> None:
 
 
 def test_a_library_counts_where_the_own_templates_show_no_digest() -> None:
-    assert TemplateHints(FILES).scan("charts/db/").forms("sha", "sha256:abc") == ["abc", "sha256:abc"]
-    bare = {**FILES, "charts/db/templates/own.yaml": "image: {{ .r }}@{{ .sha }}"}
+    lent = {**FILES, "charts/db/templates/db.yaml": 'image: {{ include "lib.image" .Values.db.image }}'}
+    assert TemplateHints(lent).scan("charts/db/").forms("sha", "sha256:abc") == ["abc", "sha256:abc"]
+    bare = {**lent, "charts/db/templates/own.yaml": "image: {{ .r }}@{{ .sha }}"}
     assert TemplateHints(bare).scan("charts/db/").forms("sha", "sha256:abc") == ["sha256:abc", "abc"]
+
+
+@pytest.mark.parametrize(
+    ("own", "reads"),
+    [
+        ('{{ include "lib.image" .Values.image }}', {"digest"}),
+        ('{{ include "lib.pod" . }}', {"digest"}),
+        ('{{ include (printf "%s.image" .Values.kind) . }}', {"digest", "sha"}),
+        ('image: {{ include "image" .Values.image }}', set()),
+    ],
+)
+def test_a_subchart_lends_the_named_templates_that_are_used(own: str, reads: set[str]) -> None:
+    files = {
+        "templates/all.yaml": own,
+        "charts/lib/templates/_image.tpl": '{{ define "lib.image" }}{{ .repository }}@{{ .digest }}{{ end }}'
+        '{{ define "lib.pod" }}{{ include "lib.image" .Values.image }}{{ end }}',
+        "charts/db/templates/_image.tpl": '{{ define "db.image" }}{{ .Values.image.sha }}{{ end }}',
+    }
+    found = TemplateHints(files).scan("").after(("image",), "repository")
+    assert {key for key in found if key in ("digest", "sha")} == reads
 
 
 @pytest.mark.parametrize(
