@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from helmpin.asked import ANNOTATION
 from helmpin.chart.setargs import ValuePath, arguments, dotted_key, lookup
@@ -18,6 +18,7 @@ from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan import template_pins
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import candidates
+from helmpin.plan.declared import with_declared
 from helmpin.plan.jobs import JobFollower
 from helmpin.plan.places import Places
 from helmpin.plan.rendered import Rendered
@@ -124,7 +125,11 @@ class Composer:
         return ValuesSearch(attempt, facts, self._value_index(), self._scan)
 
     def _value_index(self) -> ValueIndex:
-        return ValueIndex(self._values, self._rendered.given, self._rendered.kept)
+        return ValueIndex(self._declared, self._rendered.given, self._rendered.kept)
+
+    @cached_property
+    def _declared(self) -> Mapping[str, Any]:
+        return with_declared(self._values, self._base)
 
     @cached_property
     def _facts(self) -> list[Facts]:
