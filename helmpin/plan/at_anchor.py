@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
-from helmpin.image.reference import pinned_form
+from helmpin.image.reference import pinned_form, valid_tag
 from helmpin.plan.anchors import Anchor, is_strong
 from helmpin.plan.candidate import Candidate, Sought, forms
 from helmpin.plan.value_index import is_template
 from helmpin.plan.value_keys import DIGEST_KEY, TAG_KEY, stem
 from helmpin.shapes import text_of
+
+_WORDS = re.compile(r"_*[A-Z]+(?:_+[A-Z]+)+_*")
+"""What takes the place of a tag: no version, though it could be a tag."""
 
 
 def at_anchor(sought: Sought, anchor: Anchor) -> Iterator[Candidate]:
@@ -61,15 +65,12 @@ class MapAround:
         mine = {k: v for k, v in beside.items() if k != key and stem(k) == own} if isinstance(beside, dict) else {}
         tagged = {k: v for k, v in mine.items() if TAG_KEY.search(k) and _scalar(v)}
         self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and _may_be_digest(v)]
-        self.tag_keys = sorted(
-            (k for k, v in tagged.items() if _may_hold(v, tag)),
-            key=lambda k: (text_of(tagged[k]) != tag, "tag" not in k.lower()),
-        )
+        fitting = [k for k, v in tagged.items() if _may_hold(v, tag) or self._is_replaced(sought, k, v)]
+        self.tag_keys = sorted(fitting, key=lambda k: (text_of(tagged[k]) != tag, "tag" not in k.lower()))
         if tag and not own and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
             more = (k for k, v in beside.items() if k not in mine and text_of(v) == tag)
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
-        held = tagged.values()
-        self.has_another_tag = any(map(text_of, held)) and not any(_may_hold(value, tag) for value in held)
+        self.has_another_tag = any(map(text_of, tagged.values())) and not fitting
         """Whether the tag here is set, and cannot be the image's."""
         self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
@@ -84,9 +85,21 @@ class MapAround:
             return forms(tag or "latest")
         return [held, tag] if tag != held and tag.endswith(held) else [tag or "latest"]
 
+    def _is_replaced(self, sought: Sought, key: str, value: Any) -> bool:
+        """Whether the value of a tag key only stands for the image's tag: no image has such a tag, or a template asks for it."""
+        text = text_of(value)
+        return bool(sought.tag) and (
+            _is_placeholder(text) or sought.scan.asks_whether(sought.chain(self.at(key)), text)
+        )
+
     def at(self, key: str) -> ValuePath:
         """The path of a key."""
         return (*self.parent, key)
+
+
+def _is_placeholder(text: str) -> bool:
+    """Whether a text in place of a tag is none, as it shows: `REPLACED_BY_APP_VERSION`, `<tag>`."""
+    return bool(text) and (bool(_WORDS.fullmatch(text)) or not (valid_tag(text) or "@" in text))
 
 
 def _scalar(value: Any) -> bool:

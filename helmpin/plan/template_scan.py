@@ -216,6 +216,11 @@ class TemplateScan:
         """Whether a template asks if this value contains a `/` or `:`, and so takes a whole reference in place of a name."""
         return any(map(_ASKS_FOR_PARTS.search, self._marked(chain)))
 
+    def asks_whether(self, chain: ValuePath, text: str) -> bool:
+        """Whether a line that reads this value compares something with a text."""
+        string = re.compile(rf'\b(?:eq|ne)\b[^}}]*"{re.escape(text)}"')
+        return any(map(string.search, self._lines.having([chain])))
+
     def _marked(self, chain: ValuePath) -> list[str]:
         """The lines that read this value, with _HERE where they do."""
         read = f".Values.{'.'.join(map(str, chain))}"

@@ -411,6 +411,24 @@ def test_a_value_that_the_user_has_nulled_is_not_set() -> None:
         assert sorted({dotted_key(each.settings[0].path) for each in left_alone}) == found
 
 
+@pytest.mark.parametrize(
+    ("tag", "template", "is_taken"),
+    [
+        ("REPLACED_BY_APP_VERSION", "", True),
+        ("<version>", "", True),
+        ("auto", 'image: t/web:{{ if eq .Values.image.tag "auto" }}2{{ else }}{{ .Values.image.tag }}{{ end }}', True),
+        ("auto", "image: t/web:{{ .Values.image.tag }}", False),
+        ("auto", 'a: {{ eq .Values.other.tag "auto" }}\nb: {{ .Values.image.tag }}', False),
+        ("RC1", "", False),
+        (f"1@{DIGEST}", "", False),
+    ],
+)
+def test_a_text_that_stands_for_the_tag_gives_way_to_it(tag: str, template: str, is_taken: bool) -> None:
+    values = {"image": {"repository": "t/web", "tag": tag}}
+    assert bool(ranked("t/web:2", values, template)) == is_taken
+    assert not is_taken or first("t/web:2", values, template) == [{"image.tag": f"2@{DIGEST}"}]
+
+
 def test_a_map_with_another_tag_is_another_images() -> None:
     """Beside one without a tag. Another key that a version may stand in does not count where the tag has one of its own."""
     for more, own in (({"tag": "v3"}, 1), ({"tag": "", "version": "3"}, 2), ({"version": "3"}, 1)):
