@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath
@@ -14,21 +15,37 @@ from helmpin.plan.value_keys import DIGEST_KEY, TAG_KEY
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
 
-_MAY_DECLARE = re.compile(
-    r"(?:tag|version|digest|sha_?256|sha|hash)[\"']?:[ \t]*(?:null|~)?[ \t]*(?:[,}#]|$)", re.IGNORECASE | re.MULTILINE
-)
-"""A first look that finds too much: a map may follow."""
+_EMPTY = re.compile(r":[ \t]*(?:null|~)?[ \t]*(?:[,}#\r]|$)", re.MULTILINE)
+_PART = re.compile(r"(?:tag|version|digest|sha_?256|sha|hash)[\"']?\Z", re.IGNORECASE)
+"""A first look at the end of a key, and at what follows it, that finds too much: a map may follow."""
 
 
 def with_declared(values: Mapping[str, Any], chart: Chart) -> Mapping[str, Any]:
     """Helm's computed values, with null at the keys for tags and digests that the chart and its subcharts declare so, in the maps
     that are still there."""
-    for _, prefix, text in chart.values_files():
-        if _MAY_DECLARE.search(text):
-            for path in _nulls(_read(text), ()):
-                if not (prefix and path[0] == "global"):  # helm puts there what the outer chart has
-                    values = _with_null(values, (*prefix, *path))
+    for path in _declared(chart):
+        values = _with_null(values, path)
     return values
+
+
+def look_ahead(chart: Chart) -> None:
+    """Find these keys while helm renders: what is found in a values.yaml is cached."""
+    for _ in _declared(chart):
+        pass
+
+
+def _declared(chart: Chart) -> Iterator[ValuePath]:
+    """The paths of these keys."""
+    for _, prefix, text in chart.values_files():
+        for path in _in_file(text):
+            if not (prefix and path[0] == "global"):  # helm puts there what the outer chart has
+                yield (*prefix, *path)
+
+
+@lru_cache(maxsize=256)
+def _in_file(text: str) -> tuple[ValuePath, ...]:
+    may_be = any(_PART.search(text, max(0, each.start() - 8), each.start()) for each in _EMPTY.finditer(text))
+    return tuple(_nulls(_read(text), ())) if may_be else ()
 
 
 def _read(text: str) -> Any:

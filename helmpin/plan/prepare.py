@@ -83,6 +83,7 @@ def prepare(
         task, staged, reading = started.task, started.staged, started.reading
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.plan import notes
+        from helmpin.plan.declared import look_ahead
         from helmpin.plan.loop import make_plan
         from helmpin.plan.template_hints import hints_for
         from helmpin.registry import warm_up
@@ -91,6 +92,7 @@ def prepare(
         if not settings.locked:
             warm_up(settings.registry)
         hints = hints_for(staged, started.compared)
+        look_ahead(staged)
         if reading and not _may_read(started, asked.flags, needs_cluster=needs_cluster):
             task, reading = task._replace(command="template"), None
         previous = reading.result() if reading else None
