@@ -404,7 +404,7 @@ class ValueProbe:
             return f"gives {result.images.get(key, '')!r}"
         images = (result.images.get(other, "") for other in result.failing)
         elsewhere = next((image for image in images if self._probed[key].fact.digest in image), "")
-        return f"gives {elsewhere!r} elsewhere" if elsewhere else "something else changes with it"
+        return f"gives {elsewhere!r} elsewhere" if elsewhere else "\n".join(map(str, result.collateral[:3]))
 
     def _in_subcharts_of(self, collateral: Iterable[Difference]) -> set[ValuePath]:
         """The values in the subcharts that print something else: to set any there may be why (search.py, _leave_subcharts)."""

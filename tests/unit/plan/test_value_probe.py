@@ -440,7 +440,7 @@ def test_why_a_value_that_reaches_an_image_does_not_pin_it() -> None:
         ),
         (
             lambda read: f"t/web:v{read('version')}" if "mark" in read("version") else f"t/web:v1.2@{A}",
-            "something else changes with it",
+            "x: spec.version: '1.2' would become 'other'",
         ),
     ],
 )
