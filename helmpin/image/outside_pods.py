@@ -308,6 +308,8 @@ def _certain(text: str) -> Iterator[tuple[str, int]]:
 
 def _urls(item: Any, path: ObjectPath, text: str, *, is_custom: bool) -> Iterator[tuple[str, int]]:
     """The images that are written as URLs in a text, and where they begin."""
+    if _URL not in text and _OCI not in text:
+        return
     scheme, _, image = text.partition("://")
     is_oci = _RUN_BY_URL.get(find.group_and_kind(item)[0]) == path[-1]
     is_whole = is_oci if f"{scheme}://" == _OCI else is_custom and f"{scheme}://" == _URL
@@ -355,7 +357,7 @@ def _leaves(
         return
     if isinstance(node, dict):
         in_policy = in_policy or find.is_policy(node)
-        unpulled = not_pulled.below(node, unpulled)
+        unpulled = not_pulled.below(node, unpulled) if "apiVersion" in node else unpulled
         for key, child in node.items():
             if key not in ("metadata", "annotations", "labels", "description"):
                 made = (is_made or key in find.MADE_BY_POLICIES) and not find.CONDITION_OF_POLICY.match(str(key))
