@@ -88,8 +88,10 @@ EMPTY = '""'
 
 
 def named(image: str) -> str:
-    """An image for people: in quotes if white space around it would not be seen."""
-    return (f'"{image}"' if image != image.strip() else image) or "an empty image"
+    """An image for people: in quotes if white space around it would not be seen, or if it has no name."""
+    if image in ("", ":"):
+        return "an empty image"
+    return f'"{image}"' if image != image.strip() or image[0] in ":@" else image
 
 
 LET_THROUGH = "let it through: "
@@ -105,7 +107,7 @@ def allow_flag(image: str) -> str:
     """The flag that allows an image without a digest, quoted for a shell. Its value is a glob, so `?` can stand for what cannot be
     typed."""
     glob = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", re.sub(r"([*?[])", r"[\1]", image or EMPTY))
-    return f"--allow-unpinned {shlex.quote(glob)}"
+    return f"--allow-unpinned {shlex.quote(glob) if re.search(r'[^:]', glob) else repr(glob)}"
 
 
 def is_valid(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Search
 from helmpin.plan.spelled_out import spelled_out
 from helmpin.plan.template_hints import TemplateHints, chart_folder
-from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
+from helmpin.plan.template_scan import PRINTED_IMAGE, TemplateScan, chains, has_word, is_written
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.plan.varying import Varying
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from helmpin.plan.one_for_all import OneForAll
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
-
-_PRINTED_IMAGE = re.compile(r"""image["']?:.*\{\{""")
 
 
 class Composer:
@@ -157,7 +154,7 @@ class Composer:
     def _may_be_set(self, origin: ImageUse, paths: Sequence[str]) -> bool:
         """Whether a value may give an image that its templates hold literally, too: one of these prints images, and a value holds
         one of that name."""
-        printing = any(_PRINTED_IMAGE.search(self._templates.get(path, "")) for path in paths)
+        printing = any(PRINTED_IMAGE.search(self._templates.get(path, "")) for path in paths)
         return printing and _last_part(origin.image) in self._names_in_values
 
     @cached_property

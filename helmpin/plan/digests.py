@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from helmpin import gate
+from helmpin.chart.setargs import ValuePath
 from helmpin.config.settings import Settings
+from helmpin.errors import Refused
 from helmpin.image.hints import let_through, number_hint
 from helmpin.image.reference import Reference
 from helmpin.image.uses import ImageUse, UseKey, only_tests
@@ -20,11 +24,16 @@ from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of
 from helmpin.plan.jobs import JobFollower, KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
+from helmpin.plan.spelled_out import spelled_out
+from helmpin.plan.template_scan import PRINTED_IMAGE, chains
 from helmpin.plan.value_hints import naming_numbers
-from helmpin.plan.value_index import leaves
+from helmpin.plan.value_index import leaves, scope_of
 from helmpin.registry import RegistryError, Resolved
 from helmpin.render.needs import texts
 from helmpin.shapes import text_of
+
+if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
 
 
 class ResolvedImages(NamedTuple):
@@ -57,7 +66,8 @@ def digests_of(
     uses: those of the plain render. lock: where digests come from before the registry is asked. relock: finds out how the lock gets
     the digest of a Job. Raises HelmPinError.
     """
-    references, problems = references_of(uses, settings, rendered.origin.values or {}, lock)
+    lines = partial(_lines, rendered.chart, uses)
+    references, problems = references_of(uses, settings, rendered.origin.values or {}, lock, lines)
     resolved = _resolve(rendered, uses, references, problems, settings, lock)
     problems.update(platforms.problems(rendered, resolved, references, settings))
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
@@ -81,6 +91,16 @@ def digests_of(
         problems=problems,
         job_followers=by_jobs.followers,
     )
+
+
+def _lines(chart: Chart, uses: Iterable[ImageUse], image: str) -> Iterator[list[ValuePath]]:
+    """What each line reads that prints an image by an action in the templates that use one."""
+    for source in dict.fromkeys(use.source for use in uses if use.image == image and use.source):
+        with suppress(Refused):  # it is not known which template it is
+            texts_of = (spelled_out(chart.template_files().get(path, "")) for path in chart.source_to_paths(source))
+            for line in filter(PRINTED_IMAGE.search, (line for text in texts_of for line in text.splitlines())):
+                if "%!" not in image or "print" in line:  # which is what Go's printf writes
+                    yield [chain if chain[0] == "global" else (*scope_of(source), *chain) for chain in chains(line)]
 
 
 def _resolve(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from helmpin import policy
+from helmpin.chart.setargs import ValuePath
 from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in, let_through
 from helmpin.image.reference import InvalidReference, Reference, pinned_form
@@ -93,9 +94,10 @@ def references_of(
     settings: Settings,
     values: Mapping[str, Any] = MappingProxyType({}),
     lock: Lock | None = None,
+    lines: Callable[[str], Iterable[Collection[ValuePath]]] = lambda _: (),
 ) -> tuple[dict[str, Reference], dict[str, Problem]]:
     """The reference of each image, and the problem of each that is refused, invalid or may stay unpinned. values: all of the
-    chart's. lock: no rule refuses the tag of what it has."""
+    chart's. lock: no rule refuses the tag of what it has. lines: what the lines read that print images in the templates of one."""
     references: dict[str, Reference] = {}
     problems: dict[str, Problem] = {}
     for image in dict.fromkeys(use.image for use in uses):
@@ -118,7 +120,7 @@ def references_of(
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                hint = f"{hint_on_values(image, values)}; or {let_through(image)}"
+                hint = f"{hint_on_values(image, values, lines(image))}; or {let_through(image)}"
                 problems[image] = Problem(f"not an image reference: {error}", "refused", hint)
     return references, problems
 

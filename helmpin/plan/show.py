@@ -9,6 +9,7 @@ from typing import Any
 from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
 from helmpin.image.find import dotted
+from helmpin.image.hints import named
 from helmpin.image.listing import print_images
 from helmpin.image.outside_pods import OPERATORS
 from helmpin.image.reference import split
@@ -171,7 +172,7 @@ def reasons(plan: Plan, more: More = NOTHING_MORE) -> str:
     for planned in plan.images:
         about = [f"  {line}" for line in lines_of(more.details.get(planned.image))]
         lines = [
-            planned.image,
+            named(planned.image),
             *about,
             *(f"  used by {use.place()}" for use in planned.uses),
             *(f"  rejected {note}" for note in planned.notes),

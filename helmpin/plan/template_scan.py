@@ -16,6 +16,8 @@ from helmpin.render.actions import actions
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
 _IMAGE_LINE = re.compile(r"""(?m)^[\s-]*image:[ \t]*(["']?)(.*?)\1[ \t]*(#.*)?$""")
+PRINTED_IMAGE = re.compile(r"""image["']?:.*\{\{""")
+"""A line that prints an image by an action."""
 _IN_PARENTHESES = re.compile(rf"\(\s*(\$?\.Values(?:\.{KEY})*)\s*\)(?=\.)")
 _CHAIN = re.compile(rf"\.Values((?:\.{KEY})+)")
 _HERE = "\0"

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from helmpin.chart.setargs import ValuePath, dotted_key
+from helmpin.chart.setargs import ValuePath, dotted_key, lookup
 from helmpin.image.hints import invalid_hint, is_valid
 from helmpin.image.reference import split
 from helmpin.plan.value_index import leaves
-from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY
+from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.shapes import text_of
 
 _IS_READ = "the value is read as"
 
 
-def hint_on_values(image: str, values: Any) -> str:
-    """What to do about a text that is not a valid reference. values: all of the chart's, as helm has merged them."""
-    if hint := hint_on_empty_values(image, values):
+_IS_UNSET = "the value is null or missing"
+
+
+def hint_on_values(image: str, values: Any, lines: Iterable[Collection[ValuePath]] = ()) -> str:
+    """What to do about a text that is not a valid reference. values: all of the chart's, as helm has merged them. lines: what the
+    lines of its templates that print images read, each."""
+    if hint := hint_on_empty_values(image, values, _unset(image, values, lines)):
         return hint
     held, otherwise = _holding(image, values)
     return f"correct {' or '.join(map(dotted_key, held[:3])) or otherwise}"
@@ -44,10 +48,27 @@ def naming_numbers(hint: str, image: str, values: Any) -> str:
     return hint.replace("the value", " or ".join(found[:3]), 1) if found else hint
 
 
-def hint_on_empty_values(image: str, values: Any) -> str:
-    """The same, if the text itself shows it: with the values to set where a part of it is empty; else ''."""
-    hint = invalid_hint(image, tuple(_empty_repositories(image, values)), tuple(_empty_registries(values)))
+def hint_on_empty_values(image: str, values: Any, unset: Collection[ValuePath] = ()) -> str:
+    """The same, if the text itself shows it: with the values to set where a part of it is empty; else ''. unset: the values without
+    a text that the lines with the image read."""
+    names = [dotted_key(path) for path in unset if REPOSITORY_KEY.search(last_key(path))]
+    empty = names[:3] or _empty_repositories(image, values)
+    hint = invalid_hint(image, tuple(empty), tuple(_empty_registries(values)))
+    if hint.startswith(_IS_UNSET) and unset:
+        return hint.replace("the value", " or ".join(map(dotted_key, [*unset][:3])), 1)
     return naming_numbers(hint, image, values)
+
+
+def _unset(image: str, values: Any, lines: Iterable[Collection[ValuePath]]) -> list[ValuePath]:
+    """The values without a text that those lines read that may have printed an image: what they read besides is in it. If some
+    read anything else, only these count."""
+    found: dict[bool, dict[ValuePath, None]] = {True: {}, False: {}}
+    for line in lines:
+        single = {path: held for path in line if not isinstance(held := lookup(values, path), (Mapping, list))}
+        texts = {path: "" if held is None else text_of(held) for path, held in single.items()}
+        if all(text in image for text in texts.values()):
+            found[any(texts.values())].update(dict.fromkeys(path for path, text in texts.items() if not text))
+    return [*(found[True] or found[False])]
 
 
 def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterator[str]:

@@ -113,7 +113,7 @@ def test_where_the_error_says_all_nothing_else_is_blamed(image: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", ["auto", " ", "{{inputs.image}}", "hard/trail:1\n", "a[b]*:1?", "a'b", "$(params.x)", ":1"]
+    "image", ["auto", " ", "{{inputs.image}}", "hard/trail:1\n", "a[b]*:1?", "a'b", "$(params.x)", ":1", ":"]
 )
 def test_the_flag_that_lets_an_image_through_is_for_a_shell(image: str) -> None:
     flag, glob = shlex.split(allow_flag(image))
@@ -123,5 +123,7 @@ def test_the_flag_that_lets_an_image_through_is_for_a_shell(image: str) -> None:
 
 def test_an_image_that_cannot_be_seen_is_named_and_let_through() -> None:
     assert [named(image) for image in ("web:1", "", " ", "web:1\n")] == ["web:1", "an empty image", '" "', '"web:1\n"']
+    assert [named(image) for image in (":", ":1", "$(params.x)")] == ["an empty image", '":1"', "$(params.x)"]
+    assert allow_flag(":") == "--allow-unpinned ':'"
     assert shlex.split(allow_flag("")) == ["--allow-unpinned", EMPTY]
     assert policy.is_allowed("", [EMPTY]) and not policy.is_allowed("web:1", [EMPTY])

@@ -22,6 +22,7 @@ from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
 from helmpin.render.output import Render, parse
+from tests.support.plans import chart
 from tests.support.renders import digest, document, pod
 
 A, B, C = digest("a"), digest("b"), digest("c")
@@ -219,13 +220,34 @@ def test_the_gate_is_asked_for_nothing_else(tmp_path: Path) -> None:
     assert asked.read_text().split() == [f"{SIDE}@{B}"] and found.problems[WEB].kind == "refused"
 
 
-def test_the_value_that_is_empty_is_named_from_the_charts_values() -> None:
-    chart = rendered(pod("':1.0'"), {})
-    values = {"web": {"image": {"repository": "", "tag": "1.0"}}}
-    chart = chart._replace(origin=chart.origin._replace(values=values))
-    jobs = KeptJobs(chart.plain, UpgradedRevision, lambda item: item)
-    found = digests_of(chart, chart.plain.images(), SETTINGS, jobs, Lock({}, "lock", "x", only=True))
-    assert "set web.image.repository" in found.problems[":1.0"].hint
+READS = "image: {{ .Values.web.image.repository }}:{{ .Values.web.image.tag }}\n"
+
+
+@pytest.mark.parametrize(
+    ("image", "template", "values", "named"),
+    [
+        (":1.0", "", {"web": {"image": {"repository": "", "tag": "1.0"}}}, "set web.image.repository"),
+        (":", READS, {}, "set web.image.repository"),
+        (":", "# {{ .Values.web.image.repository }}", {}, "set the value that names it"),
+        ("%!s(<nil>):1", READS, {}, "the value is null or missing"),
+        (
+            "%!s(<nil>):1",
+            'image: {{ printf "%s:1" .Values.web.image.repository }}',
+            {},
+            "web.image.repository is null or missing",
+        ),
+    ],
+)
+def test_the_value_that_is_empty_is_named_from_the_charts_values_and_templates(
+    tmp_path: Path, image: str, template: str, values: Mapping[str, Any], named: str
+) -> None:
+    found = rendered(pod(f"'{image}'"), {})
+    found = found._replace(
+        chart=chart(tmp_path, {"templates/pod.yaml": template}), origin=found.origin._replace(values=values)
+    )
+    jobs = KeptJobs(found.plain, UpgradedRevision, lambda item: item)
+    known = digests_of(found, found.plain.images(), SETTINGS, jobs, Lock({}, "lock", "x", only=True))
+    assert named in known.problems[image].hint
 
 
 def test_platforms_are_asked_for_before_anything_is_pinned() -> None:

@@ -48,6 +48,33 @@ def test_a_value_that_is_read_as_a_number_is_named(image: str, values: dict[str,
     assert hint_on_values(image, values) == hint
 
 
+A, B = ("a", "image"), ("b", "image")
+LINES = [[(*A, "repository"), (*A, "tag")], [(*B, "repository"), (*B, "tag")]]
+
+
+@pytest.mark.parametrize(
+    ("image", "values", "hint"),
+    [
+        (":", {"a": {"image": {"repository": None, "tag": ""}}}, "set a.image.repository or b.image.repository"),
+        (":", {"a": {"image": {}}, "b": {"image": {"tag": "1"}}}, "set a.image.repository"),
+        (":1", {"b": {"image": {"tag": "1"}}}, "set b.image.repository"),
+        (":1", {"a": {"image": {"tag": 1}}, "b": {"image": {"tag": "2"}}}, "set a.image.repository"),
+        (":3", {"a": {"image": {"tag": 1}}, "b": {"image": {"tag": "2"}}}, "set the value that names it"),
+        (":", {"a": {"image": {"repository": {}}}, "b": {"image": "x"}}, "set b.image.repository"),
+    ],
+)
+def test_the_values_that_the_lines_read_which_may_have_printed_it_are_named(
+    image: str, values: dict[str, Any], hint: str
+) -> None:
+    assert hint_on_values(image, values, LINES) == f"the repository is empty: {hint}"
+
+
+def test_a_value_that_is_null_is_named() -> None:
+    values = {"a": {"image": {"repository": "t/web", "tag": None}}, "b": {"image": {"repository": "t/db", "tag": "1"}}}
+    assert hint_on_values("t/web:%!s(<nil>)", values, LINES) == "a.image.tag is null or missing; set it"
+    assert hint_on_values("t/x:%!s(<nil>)", values, LINES) == "the value is null or missing; set it"
+
+
 def test_the_values_at_fault() -> None:
     values = {"image": {"repository": "Nginx", "tag": "1.2"}, "other": {"repository": "team/app", "tag": "a b"}}
     assert at_fault("Nginx:1.2", values) == [("image", "repository")]
