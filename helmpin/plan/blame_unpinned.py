@@ -130,13 +130,11 @@ class UnpinnedBlame:
 
     def _split_off(self, group: Group, bad: list[ImageUse]) -> None:
         """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try the spare candidates,
-        first those that their own template reads, then those that hold their tag; without any, their templates pin them."""
+        first those that their own template reads, and last tags that the values do not have; without any, templates pin them."""
         spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)
         for use in bad if spare else ():
             own = self._reads_on_lines(use.source, "")
-            read = sorted(
-                spare, key=lambda c: (not any(group.is_read(s.path, own) for s in c.settings), not c.by_tag_only)
-            )
+            read = sorted(spare, key=lambda c: (not any(group.is_read(s.path, own) for s in c.settings), _is_guess(c)))
             apart[tuple(read)].append(use)
         for candidates_left, uses in apart.items():
             split_off = Group(group.image, group.digest, group.scope, [list(candidates_left)])
@@ -148,3 +146,8 @@ class UnpinnedBlame:
         else:
             for use in bad:
                 self._state.to_template(use)
+
+
+def _is_guess(candidate: Candidate) -> bool:
+    """Whether it puts a tag where the values do not hold the image's."""
+    return candidate.strategy == "tag@digest" and not candidate.by_tag_only
