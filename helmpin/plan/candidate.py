@@ -73,9 +73,12 @@ class Sought(NamedTuple):
 
     def whole(self, path: ValuePath, *, is_spare: bool = False) -> Candidate:
         """The candidate to pin the whole reference that stands at a path, or to put it there."""
-        held = text_of(lookup(self.values.tree, path)).strip() or self.image
+        text = text_of(lookup(self.values.tree, path))
+        held = text.strip() or self.image
         # what a template prints has the tag, wherever in it that is
         pinned = f"{held}@{self.digest}" if self.tag and is_template(held) else pinned_form(held, self.digest)
+        if "\n" in held:  # lines, of which the last one must end: what is printed after it would move up
+            pinned = text.replace(held, pinned)
         return Candidate("reference", (Setting(path, pinned),), is_spare=is_spare)
 
 
