@@ -48,6 +48,8 @@ _PUSHED = re.compile(
     re.VERBOSE,
 )
 """What comes before the place that a build or a copy is pushed to, on a command line."""
+_CONTINUED = re.compile(r"\\\r?\n")
+"""Where a shell goes on with a command on the next line (POSIX, Shell Command Language, 2.2.1)."""
 _MOST = 500
 """How much of a command line before an image is read."""
 
@@ -67,7 +69,7 @@ def under(key: Any, fields: Fields) -> Fields:
 
 def is_pushed(text: str) -> bool:
     """Whether an image that comes after this text on a command line is where something is pushed to."""
-    return bool(_PUSHED.search(text[-_MOST:]))
+    return bool(_PUSHED.search(_CONTINUED.sub(" ", text[-_MOST:])))
 
 
 def words(items: Sequence[Any]) -> str:

@@ -129,6 +129,8 @@ def test_a_whole_reference_follows_its_image(text: str) -> None:
         (False, "apiVersion: shipwright.io/v1beta1\nkind: Build\nspec: {builder: {image: {}}}\n"),
         (True, "apiVersion: v1\nkind: ConfigMap\ndata: {x: '/kaniko/executor --destination={}'}\n"),
         (True, "apiVersion: v1\nkind: ConfigMap\ndata: {x: 'FROM {}; docker push {}'}\n"),
+        (True, "apiVersion: v1\nkind: ConfigMap\ndata:\n  x: |\n    docker build \\\n      --pull \\\n      -t {} .\n"),
+        (False, "apiVersion: v1\nkind: ConfigMap\ndata:\n  x: |\n    docker build .\n    docker run -t {}\n"),
         (True, "apiVersion: batch/v1\nkind: Any\nspec: {args: [--destination, {}]}\n"),
         (False, "apiVersion: batch/v1\nkind: Any\nspec: {args: [--image, {}]}\n"),
     ],
