@@ -41,6 +41,13 @@ class Found(NamedTuple):
     path: ObjectPath
 
 
+class Missing(NamedTuple):
+    """A container without a text for its image: what it has instead, and the path where the image belongs."""
+
+    held: Any
+    path: ObjectPath
+
+
 class _Holder(NamedTuple):
     """What may hold an image."""
 
@@ -122,9 +129,9 @@ def images(node: Any) -> Iterator[Found]:
             yield Found(image["reference"], (*found.path, "image", "reference"))
 
 
-def without_image(item: Any) -> Iterator[Found]:
-    """The containers that have no text for an image, each as an empty image: in Kubernetes' own workloads, of which the API server
-    refuses them (pkg/apis/core/validation/validation.go, validateContainerCommon), and elsewhere those whose image is a number."""
+def without_image(item: Any) -> Iterator[Missing]:
+    """The containers that have no text for an image: in Kubernetes' own workloads, of which the API server refuses them
+    (pkg/apis/core/validation/validation.go, validateContainerCommon), and elsewhere those whose image is a number."""
     kind = item.get("kind") if isinstance(item, dict) and item.get("apiVersion") in BUILT_IN else None
     spec = POD_SPECS.get(kind) if isinstance(kind, str) else None
     for found in _holders(item, (), _POD):
@@ -132,7 +139,7 @@ def without_image(item: Any) -> Iterator[Found]:
         is_number = type(image) in (int, float)  # a tag alone, or a value without quotes
         is_refused = found.path[:-2] == spec and not isinstance(image, str)
         if found.is_container and (is_number or is_refused):
-            yield Found("", (*found.path, "image"))
+            yield Missing(image, (*found.path, "image"))
 
 
 def is_policy(node: Any) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Collection
 
 from helmpin.image.reference import Reference, split
 
+_UNEVALUATED = r"\{\{[^}]*(?:\.(?:Values|Chart|Release|Capabilities|Files|Template)|\b(?:include|tpl))\b"
+"""A template for Helm, by the objects and functions that no other program has (Helm documentation, Built-in Objects)."""
 _PRINTED = (
     (r"%!.?\((?:u?int|float)[0-9]*=", "the value is read as a number; quote it"),
     (r"%!.?\(bool=", "the value is read as true or false; quote it"),
@@ -16,8 +18,13 @@ _PRINTED = (
         "the template prints a whole map of values: have it print a key of the map, or set a string instead",
     ),
     (r"<nil>|<no value>|%!.?\(MISSING\)", "the value is null or missing; set it"),
+    (
+        _UNEVALUATED,
+        "nothing evaluates the template in it: write the image in the value, or print the value with tpl in the chart",
+    ),
 )
-"""How Go's printf prints, for a string verb, what is not a string, and how `{{ }}` prints nil: anywhere in an image."""
+"""How Go's printf prints, for a string verb, what is not a string, how `{{ }}` prints nil, and what nothing has evaluated: anywhere
+in an image."""
 _EXPONENT = ((r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),)
 _TAGS = (*_EXPONENT, (r"(?:^|:)(?:true|false)$", "the value is read as true or false; quote it"))
 """How `{{ }}` prints numbers and booleans: at the end of an image, or alone."""
@@ -117,7 +124,7 @@ def is_valid(text: str) -> bool:
 
 def filled_in(image: str) -> str:
     """Why a text is not an image yet, where it is known that something fills it in later; '' otherwise."""
-    return _first(_FILLED_IN, image)
+    return "" if re.search(_UNEVALUATED, image) else _first(_FILLED_IN, image)
 
 
 def _first(forms: tuple[tuple[str, str], ...], text: str) -> str:

@@ -57,6 +57,15 @@ class ImageUse(NamedTuple):
         return f"{self.kind}/{self.name} {where}" + (f", in {self.source}" if self.source else "")
 
 
+class WithoutImage(NamedTuple):
+    """A container that has no image."""
+
+    use: ImageUse
+    """With an empty image."""
+    fault: str
+    """What is wrong, as it follows the name of the container: `has no image`."""
+
+
 class OutsideUse(NamedTuple):
     """An image outside pod specs."""
 
@@ -91,13 +100,25 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
     )
 
 
-def without_image(documents: Iterable[Document]) -> Iterator[ImageUse]:
-    """The containers that have no image, each as the use of an empty one. Not those of tests, which no deployment creates."""
+def without_image(documents: Iterable[Document]) -> Iterator[WithoutImage]:
+    """The containers that have no image. Not those of tests, which no deployment creates."""
     for document in documents:
         may_have = "ontainers" in document.text or may_have_images(document)
         for index, item in enumerate(document.objects() if may_have else ()):
             if not only_tests(hook_of(item)):
-                yield from _uses(document, index, item, find.without_image(item))
+                missing = list(find.without_image(item))
+                uses = _uses(document, index, item, (find.Found("", path) for _, path in missing))
+                for (held, _), use in zip(missing, uses, strict=True):
+                    yield WithoutImage(use, _fault(held))
+
+
+def _fault(held: Any) -> str:
+    """What is wrong with a container whose image is no text."""
+    if held is None:
+        return "has no image"
+    if isinstance(held, (dict, list)):
+        return f"has a {'map' if isinstance(held, dict) else 'list'} where its image should be"
+    return f"has an image that YAML reads as {text_of(held)}, not as a text (quote it)"
 
 
 def _uses(document: Document, index: int, item: Any, found: Iterable[find.Found]) -> Iterator[ImageUse]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from helmpin import policy
+from helmpin.chart.setargs import ValuePath
 from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in
 from helmpin.image.reference import InvalidReference, Reference
@@ -26,31 +27,42 @@ class Broken(NamedTuple):
 
 
 def judge(
-    image: str, settings: Settings, lock: Lock | None, values: Mapping[str, Any] = MappingProxyType({})
+    image: str,
+    settings: Settings,
+    lock: Lock | None,
+    values: Mapping[str, Any] = MappingProxyType({}),
+    lines: Iterable[Collection[ValuePath]] = (),
 ) -> Iterator[Broken]:
-    """Each rule that an image breaks. No exemption counts for its registry. values: the chart's, which a reason may name."""
+    """Each rule that an image breaks. No exemption counts for its registry. values: the chart's, which a reason may name. lines:
+    what the lines of its templates read that print the image, each."""
     if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
         yield Broken(REGISTRY, refusal.text)
-    rule, why = _trouble(image, settings, lock, values)
+    rule, why = _trouble(image, settings, lock, values, lines)
     if why:
         exemption = _exemption(image, settings)
         yield Broken(rule, why if exemption else why + _no_exemption(image, settings), exemption)
 
 
-def judge_missing(settings: Settings) -> Broken:
-    """The rule that a container without an image breaks."""
-    why = "the container has no image; set the value that the template prints there"
+def judge_missing(settings: Settings, fault: str) -> Broken:
+    """The rule that a container without an image breaks. fault: as WithoutImage has it."""
+    why = f"the container {fault}; set the value that the template prints there"
     return Broken(NOT_A_REFERENCE, why, _exemption("", settings))
 
 
-def _trouble(image: str, settings: Settings, lock: Lock | None, values: Mapping[str, Any]) -> tuple[Rule, str]:
+def _trouble(
+    image: str,
+    settings: Settings,
+    lock: Lock | None,
+    values: Mapping[str, Any],
+    lines: Iterable[Collection[ValuePath]],
+) -> tuple[Rule, str]:
     """Which rule an image breaks, wherever it comes from, and why; '' if it breaks none."""
     if why := filled_in(image):
         return NOT_A_REFERENCE, f"not an image yet: {why}"
     try:
         reference = Reference.parse(image)
     except InvalidReference as error:
-        hint = hint_on_empty_values(image, values)
+        hint = hint_on_empty_values(image, values, lines)
         return NOT_A_REFERENCE, f"not an image reference: {error}" + (f"; {hint}" if hint else "")
     if lock and (refusal := lock.refusal(reference)):
         return NOT_IN_LOCK, refusal.why

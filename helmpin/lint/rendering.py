@@ -19,7 +19,7 @@ from helmpin.lint.values_files import ValuesFile, values_files
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
-from helmpin.plan.value_hints import at_fault
+from helmpin.plan.value_hints import at_fault, read_on_lines
 from helmpin.private import Folder, write
 from helmpin.render.output import Render, parse
 from helmpin.render.probe import PROBE, PROBE_TEXT
@@ -52,8 +52,12 @@ class Rendering(NamedTuple):
         render = self._with_values()
         settings, lock = self.inputs.request.settings, self.inputs.lock
         values = render.values or {}
-        found = [(use, broken) for use in render.images() for broken in judge(use.image, settings, lock, values)]
-        found += [(use, judge_missing(settings)) for use in without_image(render.documents)]
+        found = [
+            (use, broken)
+            for use in render.images()
+            for broken in judge(use.image, settings, lock, values, read_on_lines(self.staged, [use], use.image))
+        ]
+        found += [(use, judge_missing(settings, fault)) for use, fault in without_image(render.documents)]
         if not found:
             return []
         names: dict[UseKey, str] = {}

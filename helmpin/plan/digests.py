@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from helmpin import gate
-from helmpin.chart.setargs import ValuePath
 from helmpin.config.settings import Settings
-from helmpin.errors import Refused
 from helmpin.image.hints import let_through, number_hint
 from helmpin.image.reference import Reference
 from helmpin.image.uses import ImageUse, UseKey, only_tests
@@ -24,16 +21,11 @@ from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of
 from helmpin.plan.jobs import JobFollower, KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.spelled_out import spelled_out
-from helmpin.plan.template_scan import PRINTED_IMAGE, chains
-from helmpin.plan.value_hints import naming_numbers
-from helmpin.plan.value_index import leaves, scope_of
+from helmpin.plan.value_hints import naming_numbers, read_on_lines
+from helmpin.plan.value_index import leaves
 from helmpin.registry import RegistryError, Resolved
 from helmpin.render.needs import texts
 from helmpin.shapes import text_of
-
-if TYPE_CHECKING:
-    from helmpin.chart.stage import Chart
 
 
 class ResolvedImages(NamedTuple):
@@ -66,7 +58,7 @@ def digests_of(
     uses: those of the plain render. lock: where digests come from before the registry is asked. relock: finds out how the lock gets
     the digest of a Job. Raises HelmPinError.
     """
-    lines = partial(_lines, rendered.chart, uses)
+    lines = partial(read_on_lines, rendered.chart, uses)
     references, problems = references_of(uses, settings, rendered.origin.values or {}, lock, lines)
     resolved = _resolve(rendered, uses, references, problems, settings, lock)
     problems.update(platforms.problems(rendered, resolved, references, settings))
@@ -91,16 +83,6 @@ def digests_of(
         problems=problems,
         job_followers=by_jobs.followers,
     )
-
-
-def _lines(chart: Chart, uses: Iterable[ImageUse], image: str) -> Iterator[list[ValuePath]]:
-    """What each line reads that prints an image by an action in the templates that use one."""
-    for source in dict.fromkeys(use.source for use in uses if use.image == image and use.source):
-        with suppress(Refused):  # it is not known which template it is
-            texts_of = (spelled_out(chart.template_files().get(path, "")) for path in chart.source_to_paths(source))
-            for line in filter(PRINTED_IMAGE.search, (line for text in texts_of for line in text.splitlines())):
-                if "%!" not in image or "print" in line:  # which is what Go's printf writes
-                    yield [chain if chain[0] == "global" else (*scope_of(source), *chain) for chain in chains(line)]
 
 
 def _resolve(

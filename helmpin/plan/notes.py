@@ -95,5 +95,5 @@ def say_lock(plan: Plan) -> None:
 
 def say_without_image(plan: Plan) -> None:
     """Report the containers that have no image."""
-    for use in plan.without_image:
-        output.say(f"{use.place()}, has no image: helm pin upgrade would refuse it.")
+    for use, fault in plan.without_image:
+        output.say(f"{use.place()}, {fault}: helm pin upgrade would refuse it.")

@@ -15,7 +15,7 @@ from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
-    from helmpin.image.uses import ImageUse, OutsideUse
+    from helmpin.image.uses import ImageUse, OutsideUse, WithoutImage
     from helmpin.plan.images import ImagePlan
     from helmpin.plan.rendered import Rendered
     from helmpin.release.record import Record
@@ -40,8 +40,8 @@ class Plan(NamedTuple):
     renders: int
     record: Record
     rendered: Rendered
-    without_image: tuple[ImageUse, ...] = ()
-    """The containers without an image, each as the use of an empty one: not those that something may fill in."""
+    without_image: tuple[WithoutImage, ...] = ()
+    """Not those that something may fill in."""
 
     def beyond_values(self) -> list[ImagePlan]:
         """The pinned images for which --set arguments or a values file are not enough."""
@@ -123,7 +123,7 @@ class Plan(NamedTuple):
             count = len(self.without_image)
             raise Refused(
                 "1 container has no image" if count == 1 else f"{count} containers have no image",
-                why="\n".join(use.place() for use in self.without_image),
+                why="\n".join(f"{use.place()}, {fault}" for use, fault in self.without_image),
                 hint=f"set the value that the template prints there; or, if a webhook fills it in, {let_through('')}",
             )
 

@@ -118,7 +118,7 @@ def describe(
         "unpinned": [
             {"image": i.image, "reason": why.text, "kind": why.kind} for i in plan.images if (why := i.why_unpinned)
         ],
-        "withoutImage": [_use_data(use) for use in plan.without_image],
+        "withoutImage": [{**_use_data(use), "fault": fault} for use, fault in plan.without_image],
     }
 
 

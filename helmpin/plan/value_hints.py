@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath, dotted_key, lookup
+from helmpin.errors import Refused
 from helmpin.image.hints import invalid_hint, is_valid
 from helmpin.image.reference import split
-from helmpin.plan.value_index import leaves
+from helmpin.plan.spelled_out import spelled_out
+from helmpin.plan.template_scan import PRINTED_IMAGE, chains
+from helmpin.plan.value_index import leaves, scope_of
 from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.shapes import text_of
 
+if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
+    from helmpin.image.uses import ImageUse
+
 _IS_READ = "the value is read as"
-
-
 _IS_UNSET = "the value is null or missing"
+
+
+def read_on_lines(chart: Chart, uses: Iterable[ImageUse], image: str) -> Iterator[list[ValuePath]]:
+    """What each line reads that prints an image by an action, in the templates of the uses of one."""
+    for source in dict.fromkeys(use.source for use in uses if use.image == image and use.source):
+        with suppress(Refused):  # it is not known which template it is
+            texts_of = (spelled_out(chart.template_files().get(path, "")) for path in chart.source_to_paths(source))
+            for line in filter(PRINTED_IMAGE.search, (line for text in texts_of for line in text.splitlines())):
+                if "%!" not in image or "print" in line:  # which is what Go's printf writes
+                    yield [chain if chain[0] == "global" else (*scope_of(source), *chain) for chain in chains(line)]
 
 
 def hint_on_values(image: str, values: Any, lines: Iterable[Collection[ValuePath]] = ()) -> str:
     """What to do about a text that is not a valid reference. values: all of the chart's, as helm has merged them. lines: what the
     lines of its templates that print images read, each."""
-    if hint := hint_on_empty_values(image, values, _unset(image, values, lines)):
+    if hint := hint_on_empty_values(image, values, lines):
         return hint
     held, otherwise = _holding(image, values)
     return f"correct {' or '.join(map(dotted_key, held[:3])) or otherwise}"
@@ -48,9 +64,9 @@ def naming_numbers(hint: str, image: str, values: Any) -> str:
     return hint.replace("the value", " or ".join(found[:3]), 1) if found else hint
 
 
-def hint_on_empty_values(image: str, values: Any, unset: Collection[ValuePath] = ()) -> str:
-    """The same, if the text itself shows it: with the values to set where a part of it is empty; else ''. unset: the values without
-    a text that the lines with the image read."""
+def hint_on_empty_values(image: str, values: Any, lines: Iterable[Collection[ValuePath]] = ()) -> str:
+    """The same, if the text itself shows it: with the values to set where a part of it is empty; else ''."""
+    unset = _unset(image, values, lines)
     names = [dotted_key(path) for path in unset if REPOSITORY_KEY.search(last_key(path))]
     empty = names[:3] or _empty_repositories(image, values)
     hint = invalid_hint(image, tuple(empty), tuple(_empty_registries(values)))

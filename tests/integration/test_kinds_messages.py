@@ -136,7 +136,8 @@ def test_a_container_that_has_no_image(promise: Promise, tmp_path: Path) -> None
     told = chart(tmp_path / "chart", "{{ .Values.image }}", values="image:")
     data = promise.plan(told)
     use = {"source": "told/templates/pod.yaml", "kind": "Pod", "name": "rel"}
-    assert data["withoutImage"] == [{**use, "container": "web", "path": "spec.containers.0.image"}]
+    path = {"container": "web", "path": "spec.containers.0.image"}
+    assert data["withoutImage"] == [{**use, **path, "fault": "has no image"}]
     assert (data["complete"], data["images"]) == (False, [])
     data = promise.plan(told, "--set", "image=example.com/team/web:1.0.0")
     assert (data["complete"], data["withoutImage"]) == (True, [])

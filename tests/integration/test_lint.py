@@ -336,6 +336,13 @@ def test_a_tag_that_is_a_number(pin: Pin, tmp_path: Path) -> None:
         assert f"{name} is read as a number; quote it" in line
 
 
+def test_an_empty_repository_is_named_where_its_key_has_no_value(pin: Pin, tmp_path: Path) -> None:
+    """Helm's values do not have it, but the template reads it."""
+    image = '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
+    make(tmp_path / "web", POD % ("web", image), values='image: {repository: , tag: "1"}')
+    assert "the repository is empty: set image.repository" in pin("lint", "web").stdout
+
+
 def test_what_is_no_reference(pin: Pin, tmp_path: Path) -> None:
     images = {
         "example.com/:1.0": "there is no repository; the repository is empty: set the value that names it",

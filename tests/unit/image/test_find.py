@@ -346,11 +346,11 @@ def test_whatever_an_object_holds(item: Any) -> None:
     ids=lambda item: str(item["kind"]),
 )
 def test_a_container_without_an_image(item: dict[str, Any]) -> None:
-    ((image, path),) = without_image(item)
+    ((held, path),) = without_image(item)
     container: Any = item
     for part in path[:-1]:
         container = container[part]
-    assert (image, path[-3:], container) == ("", ("containers", 1, "image"), {"name": "b"})
+    assert (held, path[-3:], container) == (None, ("containers", 1, "image"), {"name": "b"})
     assert container_name(item, path) == "b"
 
 
@@ -425,5 +425,22 @@ def test_a_test_without_an_image_is_not_named(hook: str, is_named: bool) -> None
     """helm upgrade does not create it."""
     about = f"{{name: p, annotations: {{helm.sh/hook: '{hook}'}}}}" if hook else "{name: p}"
     text = f"\napiVersion: v1\nkind: Pod\nmetadata: {about}\nspec: {{containers: [{{name: c, image: }}]}}\n"
-    found = [use.place() for use in uses.without_image([Document("app/templates/p.yaml", 0, text)])]
+    found = [use.place() for use, _ in uses.without_image([Document("app/templates/p.yaml", 0, text)])]
     assert found == (["Pod/p container c, in app/templates/p.yaml"] if is_named else [])
+
+
+@pytest.mark.parametrize(
+    ("image", "fault"),
+    [
+        ("", "has no image"),
+        ("~", "has no image"),
+        ("1.10", "has an image that YAML reads as 1.1, not as a text (quote it)"),
+        ("true", "has an image that YAML reads as true, not as a text (quote it)"),
+        ("[a:1]", "has a list where its image should be"),
+        ("{repository: a, tag: 1}", "has a map where its image should be"),
+    ],
+)
+def test_what_a_container_has_in_place_of_an_image(image: str, fault: str) -> None:
+    text = f"\napiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: c, image: {image}}}]}}\n"
+    ((use, said),) = uses.without_image([Document("app/templates/p.yaml", 0, text)])
+    assert (use.image, use.container, said) == ("", "c", fault)

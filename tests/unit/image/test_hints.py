@@ -70,7 +70,9 @@ def test_filled_in_later(image: str, by: str) -> None:
     assert by in filled_in(image)
 
 
-@pytest.mark.parametrize("image", ["app:1", "auto:1", "example.com/auto", "$app", "{app}", "()", "", "%!s(<nil>)"])
+@pytest.mark.parametrize(
+    "image", ["app:1", "auto:1", "example.com/auto", "$app", "{app}", "()", "", "%!s(<nil>)", "{{ .Values.image }}"]
+)
 def test_not_filled_in(image: str) -> None:
     assert filled_in(image) == ""
 
@@ -94,6 +96,10 @@ def test_not_filled_in(image: str) -> None:
         ("docker.io/map[repository:app]", "the template prints a whole map of values"),
         (":<nil>", "the value is null or missing; set it"),
         ("app:1e+06", "the value is read as a number; quote it"),
+        ("{{ .Values.image }}", "nothing evaluates the template in it"),
+        ("{{.Values.global.registry}}/app:1", "nothing evaluates the template in it"),
+        ('app:{{ default "latest" $.Chart.AppVersion }}', "nothing evaluates the template in it"),
+        ('{{- include "app.image" . -}}', "nothing evaluates the template in it"),
         ("app:", "the tag is empty: set the value that names it"),
         ("app:sha256:" + "a" * 64, "that is a digest, not a tag: write @ before sha256"),
         ("app:1.0:2", "it has two tags, 1.0 and 2: take one out"),

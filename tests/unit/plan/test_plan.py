@@ -12,6 +12,7 @@ from helmpin.asked import ANNOTATION
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused, RegistryUnavailable
+from helmpin.image.uses import WithoutImage
 from helmpin.plan.checks import check_values_stay
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
@@ -335,7 +336,9 @@ def test_a_template_that_prints_all_annotations_is_changed_so_that_it_leaves_the
 def test_containers_without_an_image_are_refused(tmp_path: Path) -> None:
     plan(tmp_path, image("a:1")).refuse_without_image()
     with pytest.raises(Refused) as caught:
-        plan(tmp_path)._replace(without_image=(findings.use("", source="web/templates/x.yaml"),)).refuse_without_image()
+        plan(tmp_path)._replace(
+            without_image=(WithoutImage(findings.use("", source="web/templates/x.yaml"), "has no image"),)
+        ).refuse_without_image()
     assert caught.value.what == "1 container has no image"
-    assert caught.value.why == "Pod/web container web, in web/templates/x.yaml"
+    assert caught.value.why == "Pod/web container web, in web/templates/x.yaml, has no image"
     assert """--allow-unpinned '""'""" in caught.value.hint
