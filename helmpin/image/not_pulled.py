@@ -37,17 +37,30 @@ FIELDS: dict[str, dict[str, Fields]] = {
     "eraser.sh": {"ImageList": (("spec", "images"),)},
 }
 """Where kinds name such images, by API group, from the types of each project's API."""
+_TAKES_VALUE = r"-\S*(?:file|creds|dir|format|username|password|token|key|platform|tag|reference)"
+_FLAGS = rf"(?:{_TAKES_VALUE}[ \t]+\S+[ \t]+|(?!{_TAKES_VALUE}[ \t])-\S+[ \t]+)*"
+_WORD, _REST, _BEGIN = r"[^\s&;|-]\S*[ \t]+", r"(?:[^\n;&|]*\s)?", r"""(?:^|[\s/"'])"""
 _PUSHED = re.compile(
-    r"""(?:
+    rf"""(?:
       (?:^|[\s"'])--?(?:destination|cache-repo|cache-to|cache-image)[=\s]      # kaniko, buildah, Cloud Native Buildpacks
     | (?:^|[\s"'])(?:--(?:output|cache-to|export-cache)|-o)[=\s]["']?\S*\btype=\S*,(?:name|ref)=        # BuildKit
-    | (?:^|[\s/"'])(?:build|bud)[ \t](?:[^\n;&|]*\s)?(?:-t|--tag)[=\s]                      # docker, buildah, podman
-    | (?:^|[\s/"'])push[ \t]+(?:-\S+[ \t]+)*(?:[^\s&;|-]\S*[ \t]+)?             # the same, crane; what, and where to
-    | (?:^|[\s/"'])(?:copy|cp)[ \t]+(?:-\S+[ \t]+)*[^\s&;|-]\S*[ \t]+(?:-\S+[ \t]+)*               # skopeo, crane
+    | (?:{_BEGIN}executor|--(?:dockerfile|context)\b)[ \t=]{_REST}-d[=\s]                                  # kaniko
+    | {_BEGIN}(?:build|bud)[ \t]{_REST}(?:-t|--tag)[=\s]                                    # docker, buildah, podman
+    | {_BEGIN}(?:append|mutate|rebase|flatten)[ \t]{_REST}(?:-t|--tag|--new_tag)[=\s]                         # crane
+    | {_BEGIN}pack[ \t]+build[ \t]+{_FLAGS}                                              # Cloud Native Buildpacks' CLI
+    | {_BEGIN}push[ \t]+{_FLAGS}(?:{_WORD})?                               # docker, podman, crane; what, and where to
+    | {_BEGIN}(?:copy|cp)[ \t]+{_FLAGS}{_WORD}{_FLAGS}                                                  # skopeo, crane
+    | {_BEGIN}(?:docker|podman|buildah|nerdctl|image|ctr)[ \t]+tag[ \t]+{_FLAGS}{_WORD}
+    | {_BEGIN}manifest[ \t]+create[ \t]+{_FLAGS}                                                      # docker, podman
+    | {_BEGIN}(?:rmi|image[ \t]+(?:rm|remove|untag)|(?:crane|skopeo|manifest|tag)[ \t]+(?:delete|rm|del))[ \t]+{_REST}
     )["']?\Z""",
     re.VERBOSE,
 )
-"""What comes before the place that a build or a copy is pushed to, on a command line."""
+"""What comes before the place that a build or a copy is pushed to, or what is removed, on a command line."""
+_TARGET_NAME = re.compile(
+    r"(?:^|_)(?:PUSH|PUSHED|OUTPUT|DEST|DESTINATION)_(?:\w+_)?IMAGE|IMAGE_(?:\w+_)?(?:DEST|DESTINATION|OUTPUT)(?:_|$)"
+)
+"""The name of an environment variable for the place that an image is pushed to."""
 _CONTINUED = re.compile(r"\\\r?\n")
 """Where a shell goes on with a command on the next line (POSIX, Shell Command Language, 2.2.1)."""
 _MOST = 500
@@ -84,12 +97,18 @@ def words(items: Sequence[Any]) -> str:
     return "".join(f"{word} " for word in reversed(found))
 
 
+def is_target(node: Any) -> bool:
+    """Whether a node is an environment variable for such a place."""
+    name = node.get("name") if isinstance(node, dict) and "value" in node else None
+    return isinstance(name, str) and bool(_TARGET_NAME.search(name))
+
+
 def is_field(item: Any, path: Iterable[str | int]) -> bool:
-    """Whether a leaf of an object is such a field, or in one."""
+    """Whether a leaf of an object is such a field or variable, or in one."""
     fields = below(item, ())
     for key in path:
         item, fields = item[key], under(key, fields)
-        if () in fields:
+        if () in fields or is_target(item):
             return True
         fields = below(item, fields)
     return False

@@ -180,15 +180,16 @@ class ExtraImageRules:
                 is_whole = any(split(image)[1:]) or (image and not _has_tag_beside(item, path, image))
                 found = [(image, len(text) - len(image))] if is_whole and _is_reference(image) else []
                 is_listed = is_custom and bool(_HAS_HOST.match(text))  # without a tag it moves with `latest`
-            if not found and (found := [*_urls(item, path, text, is_custom=is_custom)]):
-                is_listed, is_known = True, False
+            found += _urls(item, path, text, is_custom=is_custom)
             said = not_pulled.words(earlier) if found else ""
             found = [each for each in found if not not_pulled.is_pushed(said + text[: each[1]])]
             for n, (image, start) in enumerate(found):
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
-                may_match = not is_url(image) and (is_certain or here)
+                link = is_url(image)
+                may_match = not link and (is_certain or here)
                 by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p)) if may_match else ()
-                yield OutsideImage(image=image, path=leaf, place=place, by=by, is_listed=is_listed, is_known=is_known)
+                listed, known = is_listed or link, is_known and not link
+                yield OutsideImage(image=image, path=leaf, place=place, by=by, is_listed=listed, is_known=known)
 
 
 def is_url(image: str) -> bool:
@@ -353,7 +354,7 @@ def _leaves(
     """The string leaves that can hold a reference. in_policy: whether the node is in a policy. is_made: whether it is in what that
     policy adds or creates, which is no pattern. unpulled: the fields below it whose images nothing pulls. earlier: the items before
     it in its list."""
-    if () in unpulled:
+    if () in unpulled or not_pulled.is_target(node):
         return
     if isinstance(node, dict):
         in_policy = in_policy or find.is_policy(node)

@@ -395,6 +395,19 @@ def test_what_a_build_of_openshift_pulls() -> None:
         (["copy", "example.com/t/a:1", "example.com/t/b:1"], ["example.com/t/a:1"]),
         (["copy", "--all", "--format=oci", "example.com/t/a:1", "example.com/t/b:1"], ["example.com/t/a:1"]),
         (["push.sh", "example.com/t/a:1"], ["example.com/t/a:1"]),
+        (["copy", "--authfile", "/a/b", "example.com/t/a:1", "example.com/t/b:1"], ["example.com/t/a:1"]),
+        (["executor", "-c", ".", "-d", "example.com/t/a:1"], []),
+        (["--dockerfile=Dockerfile", "-d", "example.com/t/a:1"], []),
+        (["run", "-d", "example.com/t/a:1"], ["example.com/t/a:1"]),
+        (["crane", "append", "-b", "example.com/t/a:1", "-t", "example.com/t/b:1"], ["example.com/t/a:1"]),
+        (["crane", "mutate", "example.com/t/a:1", "--tag=example.com/t/b:1"], ["example.com/t/a:1"]),
+        (["pack", "build", "example.com/t/a:1", "--builder", "example.com/t/b:1"], ["example.com/t/b:1"]),
+        (["docker", "tag", "example.com/t/a:1", "example.com/t/b:1"], ["example.com/t/a:1"]),
+        (["podman", "manifest", "create", "example.com/t/a:1", "example.com/t/b:1"], ["example.com/t/b:1"]),
+        (["docker", "rmi", "-f", "example.com/t/a:1", "example.com/t/b:1"], []),
+        (["docker", "image", "rm", "example.com/t/a:1"], []),
+        (["crane", "delete", "example.com/t/a:1"], []),
+        (["docker", "pull", "example.com/t/a:1"], ["example.com/t/a:1"]),
     ],
 )
 def test_what_a_command_line_pushes_is_not_listed(words: list[str], pulled: list[str]) -> None:
@@ -444,6 +457,34 @@ def test_urls_on_a_command_line() -> None:
     assert references(line) == ["docker://example.com/t/a:1", "docker://example.com/t/c:2"]
     pod = {"kind": "Pod", "spec": {"containers": [{"name": "a", "image": "b", "args": words}]}}
     assert found(pod, "*/args/*", "operators") == {"docker://example.com/t/a:1": False}
+
+
+def test_urls_beside_other_images_in_one_text() -> None:
+    text = "docker run example.com/t/a:1\nskopeo copy docker://example.com/t/b:1 docker://example.com/t/c:1\n"
+    listed = ExtraImageRules(("operators", "*")).images({"kind": "ConfigMap", "data": {"run.sh": text}})
+    assert [(each.image, each.by, each.path[-1]) for each in listed if each.is_listed] == [
+        ("example.com/t/a:1", ("*",), "#0"),
+        ("docker://example.com/t/b:1", (), "#1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_pushed"),
+    [
+        ("PUSH_IMAGE", True),
+        ("OUTPUT_IMAGE", True),
+        ("APP_DESTINATION_IMAGE", True),
+        ("PUSH_BASE_IMAGE", True),
+        ("IMAGE_DESTINATION", True),
+        ("AGENT_IMAGE", False),
+        ("RELATED_IMAGE_PUSHER", False),
+        ("PUSHGATEWAY_IMAGE", False),
+    ],
+)
+def test_a_variable_for_the_place_that_an_image_is_pushed_to(name: str, is_pushed: bool) -> None:
+    env = [{"name": name, "value": "example.com/t/a:1"}]
+    pod = {"kind": "Pod", "spec": {"containers": [{"name": "a", "image": "b", "env": env}]}}
+    assert bool(found(pod, "operators", "*", "*/env/*")) != is_pushed
 
 
 def test_a_line_after_one_that_pushes_pulls() -> None:

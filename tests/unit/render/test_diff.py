@@ -132,6 +132,8 @@ def test_a_whole_reference_follows_its_image(text: str) -> None:
         (True, "apiVersion: v1\nkind: ConfigMap\ndata:\n  x: |\n    docker build \\\n      --pull \\\n      -t {} .\n"),
         (False, "apiVersion: v1\nkind: ConfigMap\ndata:\n  x: |\n    docker build .\n    docker run -t {}\n"),
         (True, "apiVersion: batch/v1\nkind: Any\nspec: {args: [--destination, {}]}\n"),
+        (True, "apiVersion: batch/v1\nkind: Any\nspec: {env: [{name: PUSH_IMAGE, value: {}}]}\n"),
+        (False, "apiVersion: batch/v1\nkind: Any\nspec: {env: [{name: AGENT_IMAGE, value: {}}]}\n"),
         (False, "apiVersion: batch/v1\nkind: Any\nspec: {args: [--image, {}]}\n"),
     ],
 )
