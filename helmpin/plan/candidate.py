@@ -42,6 +42,8 @@ class Sought(NamedTuple):
     values: ValueIndex
     scan: TemplateScan
     """Of the templates of that chart."""
+    uses: int = 1
+    """How many containers of that chart run it."""
 
     @property
     def tag(self) -> str:

@@ -24,8 +24,7 @@ from helmpin.plan.candidate import Candidate, Sought
 from helmpin.plan.read_beside import read_beside
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, inside
-from helmpin.plan.value_keys import DIGEST_KEY, REPOSITORY_KEY, TAG_KEY, WHOLE_KEY, last_key
-from helmpin.shapes import text_of
+from helmpin.plan.value_keys import DIGEST_KEY, TAG_KEY, WHOLE_KEY, last_key
 
 MOST_UNNAMED, MOST_OTHERS = 10, 10
 """How many image maps without a name to try, and how many that name the image with another tag, where one has its own."""
@@ -40,13 +39,14 @@ def candidates(
     values: ValueIndex,
     scan: TemplateScan,
     names: Collection[str] = (),
+    uses: int = 1,
 ) -> list[list[Candidate]]:
     """For each anchor of `image` in scope, the candidates to pin it there, most likely first.
 
     scope: the path of subchart names whose template uses the image (() for the chart itself). names: of the containers and
-    objects that use it.
+    objects that use it. uses: how many they are.
     """
-    sought = Sought(image=image, digest=digest, scope=scope, values=values, scan=scan)
+    sought = Sought(image=image, digest=digest, scope=scope, values=values, scan=scan, uses=uses)
     ranked = _by_likelihood(sought)
     own, of_components = list(_tags_of_components(sought, names)), list(_of_components(sought, names))
     first, others = (ranked[0], ranked[1:]) if ranked else ([], [])
@@ -67,7 +67,7 @@ def nulled(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, 
 def _of_its_own(sought: Sought, own: Iterable[Candidate], others: Sequence[Candidate]) -> list[Candidate]:
     """Those tags of components that come before the other candidates: where the first of these is beside no image's name and no
     fewer lines read it, components that are off may share it."""
-    if not others or any(_is_named(sought, setting.path) for setting in others[0].settings):
+    if not others or any(sought.values.is_named(setting.path) for setting in others[0].settings):
         return []
     return [each for each in own if _readers(sought, each) <= _readers(sought, others[0])]
 
@@ -105,7 +105,7 @@ def _by_likelihood(sought: Sought) -> list[list[Candidate]]:
     alone = _alone(sought, mine, beside)
     # one of these may still feed what the others leave: another value may win over its tag
     less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
-    elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
+    elsewhere = [candidate for candidate in by_tag if not sought.values.is_named(candidate.settings[0].path)]
     digests = _digests_of_its_own(sought, known[:1], alone)
     options = _distinct(
         [*digests, *known, *alone, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere, *moved]
@@ -184,19 +184,16 @@ def _has(values: ValueIndex, path: ValuePath) -> bool:
 
 
 def _by_tag(sought: Sought) -> Iterator[Candidate]:
-    """If no leaf names the image: leaves that hold its tag, those first whose path shares a word with its name."""
+    """If no leaf names the image: leaves that hold its tag, those first whose path shares a word with its name. Before them, all at
+    once where components have such a leaf each, and none of them is off."""
     if not sought.tag:
         return
+    alike = (paths for paths in sought.values.tags_of_components(sought.tag) if all(map(sought.sees, paths)))
+    if paths := max((some for some in alike if len(some) <= sought.uses), key=len, default=()):
+        settings = tuple(setting for path in paths for setting in sought.tagged(path).settings)
+        yield Candidate("tag@digest", settings, by_tag_only=True, is_spare=True)
     for path in islice(filter(sought.sees, sought.values.tags(sought.tag, sought.words)), 2):
         yield sought.tagged(path, by_tag_only=True, is_spare=True)
-
-
-def _is_named(sought: Sought, path: ValuePath) -> bool:
-    """Whether a key beside a path names an image, so that the tag there is that image's."""
-    beside = lookup(sought.values.tree, path[:-1])
-    return isinstance(beside, dict) and any(
-        REPOSITORY_KEY.search(key) and text_of(held) for key, held in beside.items()
-    )
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:

@@ -21,25 +21,27 @@ def groups_of(
     facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]
 ) -> tuple[list[Group], dict[UseKey, str]]:
     """The groups, and the first use of each whose value the user has set to null: which, for people. scan: as Search has it."""
-    groups: dict[tuple[Any, ...], Group] = {}
-    set_to_null: dict[UseKey, str] = {}
+    alike: dict[tuple[Any, ...], list[Facts]] = defaultdict(list)
     for fact in facts:
-        use, image = fact.use, fact.origin.image
-        alike = (use.image, image, fact.digest, fact.scope, fact.is_literal)
-        if alike not in groups:
-            of_chart = scan(fact.origin.source)
-            groups[alike] = Group(use.image, fact.digest, fact.scope, _ranked(fact, values, of_chart))
-            if emptied := list(nulled(image, fact.digest, fact.scope, values, of_chart)):
-                set_to_null.setdefault(use.key, f"{shown(emptied[:1])}: {NULLED}")
-        groups[alike].uses.append(use)
-    return list(groups.values()), set_to_null
+        alike[fact.use.image, fact.origin.image, fact.digest, fact.scope, fact.is_literal].append(fact)
+    groups: list[Group] = []
+    set_to_null: dict[UseKey, str] = {}
+    for some in alike.values():
+        first = some[0]
+        of_chart = scan(first.origin.source)
+        group = Group(first.use.image, first.digest, first.scope, _ranked(first, len(some), values, of_chart))
+        group.uses += [fact.use for fact in some]
+        groups.append(group)
+        if emptied := list(nulled(first.origin.image, first.digest, first.scope, values, of_chart)):
+            set_to_null.setdefault(first.use.key, f"{shown(emptied[:1])}: {NULLED}")
+    return groups, set_to_null
 
 
-def _ranked(fact: Facts, values: ValueIndex, scan: TemplateScan) -> list[list[Candidate]]:
-    """The candidates for a use, as Group has them."""
+def _ranked(fact: Facts, uses: int, values: ValueIndex, scan: TemplateScan) -> list[list[Candidate]]:
+    """The candidates for a use, as Group has them. uses: how many are alike."""
     if not fact.may_be_set:
         return []
-    ranked = candidates(fact.origin.image, fact.digest, fact.scope, values, scan, fact.names)
+    ranked = candidates(fact.origin.image, fact.digest, fact.scope, values, scan, fact.names, uses)
     if split(fact.use.image)[1] in (None, "latest") and not fact.use.pull_policy:
         # the tag must stay, but many templates drop it if there is a digest key
         return [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]

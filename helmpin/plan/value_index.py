@@ -10,8 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
-from helmpin.plan.value_keys import NAME_KEY, TAG_KEY, last_key, names_tag
+from helmpin.plan.value_keys import NAME_KEY, REPOSITORY_KEY, TAG_KEY, last_key, names_tag
 from helmpin.shapes import text_of
+
+MOST_COMPONENTS = 20
+"""How many components may get the same tag at once."""
 
 
 class ValueIndex:
@@ -42,6 +45,7 @@ class ValueIndex:
                     if any(re.search(r"\w{3}", part) for part in fixed):  # enough to tell what it prints
                         self._templates.append((path, fixed))
         self._tags: dict[str, _ByKeys] = {}
+        self._of_components: dict[str, list[list[ValuePath]]] = {}
         self._above: dict[str, dict[ValuePath, list[ValuePath]]] = {}
 
     def is_blocked(self, path: ValuePath) -> bool:
@@ -108,6 +112,25 @@ class ValueIndex:
         if tag not in self._tags:
             self._tags[tag] = _ByKeys(sorted(filter(names_tag, self.at(tag)), key=len))
         return self._tags[tag].likely(words)
+
+    def is_named(self, path: ValuePath) -> bool:
+        """Whether a key beside a path names an image, so that the tag there is that image's."""
+        beside = lookup(self.tree, path[:-1])
+        return isinstance(beside, dict) and any(
+            REPOSITORY_KEY.search(key) and text_of(held) for key, held in beside.items()
+        )
+
+    def tags_of_components(self, tag: str) -> list[list[ValuePath]]:
+        """The paths that hold a tag, whose key says so, and beside which nothing names an image: those together that differ in one
+        key alone, the name of a component. Not more than MOST_COMPONENTS."""
+        if tag not in self._of_components:
+            alike: dict[tuple[ValuePath, ValuePath], list[ValuePath]] = defaultdict(list)
+            for path in filter(names_tag, self.at(tag)):
+                if not self.is_named(path):
+                    for i in range(len(path) - 1):
+                        alike[path[:i], path[i + 1 :]].append(path)
+            self._of_components[tag] = [paths for paths in alike.values() if 1 < len(paths) <= MOST_COMPONENTS]
+        return self._of_components[tag]
 
     def tags_above(self, tag: str, path: ValuePath) -> list[ValuePath]:
         """The paths that hold a tag and whose key says so, in the map at `path` and the maps around it, and in global ones."""

@@ -355,6 +355,28 @@ def test_where_no_leaf_names_the_image_two_tags_are_tried_those_first_whose_path
 
 
 @pytest.mark.parametrize(
+    ("values", "uses", "at_once"),
+    [
+        (TAGS := {"a": {"tag": "1"}, "b": {"tag": "1"}, "c": {"tag": "1"}}, 3, {"a.tag", "b.tag", "c.tag"}),
+        (TAGS, 4, {"a.tag", "b.tag", "c.tag"}),
+        (TAGS, 2, set()),  # one of them may be off
+        ({"a": {"tag": "1"}, "b": {"tag": "2"}, "c": {"tag": "1"}}, 3, {"a.tag", "c.tag"}),
+        ({"a": {"tag": "1"}, "b": {"tag": "1", "repository": "t/db"}}, 2, set()),
+        ({"a": {"image": {"tag": "1"}}, "b": {"tag": "1"}}, 2, set()),
+        ({"l": [{"tag": "1"}, {"tag": "1"}]}, 2, {"l[0].tag", "l[1].tag"}),
+        ({f"a{n}": {"tag": "1"} for n in range(21)}, 21, set()),
+    ],
+)
+def test_the_tags_of_as_many_components_as_run_the_image_are_set_at_once(
+    values: dict[str, Any], uses: int, at_once: set[str]
+) -> None:
+    found = candidates("t/web:1", DIGEST, (), ValueIndex(values), NO_SCAN, uses=uses)
+    several = [{dotted_key(s.path) for s in each.settings} for each in found[0] if len(each.settings) > 1]
+    assert several == ([at_once] if at_once else [])
+    assert not several or len(found[0][0].settings) > 1  # before each alone
+
+
+@pytest.mark.parametrize(
     ("beside", "unnamed"),
     [
         ({"tag": "", "pullPolicy": "Always"}, True),

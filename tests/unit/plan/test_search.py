@@ -1146,13 +1146,13 @@ def test_values_are_tried_again_if_what_they_were_dropped_for_is_still_there(gui
 
 def test_a_tag_in_two_maps_without_a_name_is_set_in_the_second_for_what_the_first_does_not_pin() -> None:
     other = use("t/web:1", nth=1)
-    found = search([facts(WEB), facts(other)], {"a": {"image": {"tag": "1"}}, "b": {"image": {"tag": "1"}}})
-    reads, tried = {WEB: "a.image.tag", other: "b.image.tag"}, []
+    found = search([facts(WEB), facts(other)], {"a": {"image": {"tag": "1"}}, "b": {"c": {"image": {"tag": "1"}}}})
+    reads, tried = {WEB: "a.image.tag", other: "b.c.image.tag"}, []
     while attempt := found.next():
         tried.append(set(shown(attempt)))
         images = {each: pinned_form("t/web:1", A) if key in tried[-1] else "t/web:1" for each, key in reads.items()}
         found.learn(attempt, compared(images, {WEB: A, other: A}))
-    assert tried == [{"a.image.tag"}, {"a.image.tag", "b.image.tag"}]
+    assert tried == [{"a.image.tag"}, {"a.image.tag", "b.c.image.tag"}]
     assert found.result and not found.result.by_template
 
 
