@@ -64,7 +64,8 @@ class MapAround:
         key, own = anchor.path[-1], stem(anchor.path[-1])
         mine = {k: v for k, v in beside.items() if k != key and stem(k) == own} if isinstance(beside, dict) else {}
         tagged = {k: v for k, v in mine.items() if TAG_KEY.search(k) and _scalar(v)}
-        self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and _may_be_digest(v)]
+        digests = [k for k, v in mine.items() if DIGEST_KEY.search(k) and _may_be_digest(v)]
+        self.digest_keys = [k for k in digests if sought.scan.has_key(k)]
         fitting = [k for k, v in tagged.items() if _may_hold(v, tag) or self._is_replaced(sought, k, v)]
         self.tag_keys = sorted(fitting, key=lambda k: (text_of(tagged[k]) != tag, "tag" not in k.lower()))
         if tag and not own and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
@@ -75,8 +76,10 @@ class MapAround:
         self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
         read = sought.scan.after(self.parent, key) if is_strong(anchor) else []
-        self.read = [k for k in read if stem(k) == own and k not in mine]
-        """Keys that the templates read, although the values do not have them."""
+        hidden = [k for k in digests if k not in self.digest_keys]
+        self.read = [*hidden, *(k for k in read if stem(k) == own and k not in mine)]
+        """Keys that the templates read, although the values do not have them; and, where no template has it as a word, a key for
+        digests that the values have: an older chart had a use for it, or a template builds its name."""
 
     def tags(self, key: str, tag: str) -> list[str]:
         """The forms of the tag for a tag key, most likely first: without the prefix that the template adds."""

@@ -99,6 +99,8 @@ class TemplateScan:
         self._written: set[ValuePath] = set()
         self._beside: dict[str | int, tuple[set[str], list[set[str]]]] = {}
         self._lines, self._named = _Fragments(), _Fragments()
+        texts, library = list(texts), list(library)
+        self._reading = [text for text in (*texts, *library) if "Values" in text or "define" in text]
         for text in texts:
             self._read(text)
         if not (self._bare or self._full):
@@ -149,6 +151,10 @@ class TemplateScan:
         one."""
         ends = [path[-n:] for n in range(2, len(path) + 1)]
         return set().union(*(self._keys_of_maps.get(each, ()) for end in ends for each in _with_each(end)))
+
+    def has_key(self, key: str) -> bool:
+        """Whether the templates, or those of the subcharts, have a key as a word, and so may read it."""
+        return not self._reading or any(has_word(text, key) for text in self._reading)
 
     def readers(self, chain: ValuePath) -> int:
         """How many lines read this value by its whole path, or by that of each element of a map around it."""

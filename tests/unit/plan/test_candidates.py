@@ -349,6 +349,16 @@ def test_a_key_that_a_helper_reads_of_an_argument_that_has_the_name_too() -> Non
     assert ranked("t/web:1", values, template) == [[{"web.imageTag": f"1@{DIGEST}"}]]
 
 
+@pytest.mark.parametrize("template", ["{{ .Values.image.repository }}:{{ .Values.image.tag }}", ""])
+def test_a_digest_key_that_no_template_has_comes_after_the_tag(template: str) -> None:
+    """Without an emptied tag. Where no template is known, it comes first."""
+    values = {"image": {"repository": "t/web", "tag": "1", "digest": ""}}
+    digest, tag = {"image.digest": DIGEST}, {"image.tag": f"1@{DIGEST}"}
+    (options,) = ranked("t/web:1", values, template)
+    assert options.index(tag) < options.index(digest) if template else options[0] == digest
+    assert any(len(each) > 1 for each in options) == (not template)
+
+
 def test_where_no_leaf_names_the_image_two_tags_are_tried_those_first_whose_path_says_its_name() -> None:
     values = {name: {"tag": "1"} for name in ("a", "b", "web", "c")}
     assert ranked("t/web:1", values) == [[{"web.tag": f"1@{DIGEST}"}, {"a.tag": f"1@{DIGEST}"}]]

@@ -33,6 +33,7 @@ VALUES = {"image": {"repository": "example.com/web", "tag": "1"}}
 READS = "image: {{ .Values.image.repository }}:{{ .Values.image.tag }}\n"
 FILE = "templates/pod.yaml"
 PLAIN = pod(WEB)
+DIGEST_READ = {FILE: READS + "# {{ .Values.image.digest }}\n"}
 
 
 def made(
@@ -185,7 +186,7 @@ def test_what_helm_refuses_is_not_tried_again_and_noted(tmp_path: Path) -> None:
             raise HelmFailed("helm template failed", why="values don't meet the schema:\n- image.digest: too long")
         return pod(f"{WEB}@sha256:{bare}" if bare else WEB)
 
-    plan, renderer = made(tmp_path, says, values=values)
+    plan, renderer = made(tmp_path, says, values=values, files=DIGEST_READ)
     assert [dict(ask.set) for ask in renderer.asked] == [{"image.digest": A}, {"image.digest": A[7:]}]
     assert plan.set_arguments == ["--set-string", f"image.digest={A[7:]}"] and plan.renders == 3
     assert any("the chart refuses it: - image.digest: too long" in note for note in plan.images[0].notes)
@@ -221,7 +222,8 @@ def test_what_fails_with_the_cluster_by_the_values_alone_is_passed_over(tmp_path
             raise HelmFailed("helm upgrade failed", why="values don't meet the schema:\n- image.digest: too long")
         return pod(f"{WEB}@sha256:{bare}" if bare else WEB)
 
-    plan, renderer = made(tmp_path, says, values=values, renderer=Renderer(says, dry_run="server"))
+    renderer = Renderer(says, dry_run="server")
+    plan, _ = made(tmp_path, says, values=values, files=DIGEST_READ, renderer=renderer)
     assert [dict(ask.set) for ask in renderer.asked] == [{"image.digest": A}, {}, {"image.digest": A[7:]}]
     assert plan.set_arguments == ["--set-string", f"image.digest={A[7:]}"] and plan.renders == 4
 
