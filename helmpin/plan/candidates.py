@@ -126,9 +126,11 @@ def _alone(sought: Sought, mine: Iterable[Candidate], beside: Iterable[Candidate
 
 
 def _digests_of_its_own(sought: Sought, known: Sequence[Candidate], alone: Iterable[Candidate]) -> list[Candidate]:
-    """The candidates at digest keys without a value that come before the first known one: those read on a line with it, where other
-    lines read that one, too, perhaps for another image."""
+    """The candidates at digest keys without a value that come before the first known one: those read on a line with it, where more
+    lines read that one than containers run the image, perhaps for another image."""
     for first in known:
+        if _readers(sought, first) <= sought.uses:
+            return []
         beside, _ = sought.scan.beside([sought.chain(setting.path) for setting in first.settings])
         return [
             each
