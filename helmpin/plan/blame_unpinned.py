@@ -77,8 +77,8 @@ class UnpinnedBlame:
                 )
                 group.leave_paths({path for use in found for path in group.read_among(self._reads(use.source))})
         for group in [group for group in tried if group not in reached]:
-            group.proven = not bad[group]
             own = [use for use in bad[group] if use.key not in overridden]
+            group.proven = not bad[group] or (group.proven and not own)
             if not own:
                 continue
             self._state.note(own, f"{shown(group.current())}: gives {result.images.get(own[0].key)!r}")

@@ -76,20 +76,21 @@ def _contest(
         if any(group.is_read(path, reads(use.source)) for use in group.uses)
     }
     if not named:
-        return Contest(_without_own_tag(path, reading, groups))
+        return _of_whose_tag_is_not_elsewhere(path, reading, groups)
     left = (reading if len(named) > 1 else set()) or named.keys()
     left = {v for v in left if _is_whole(named[v]) or not all(map(_is_named_as_a_whole, groups[v]))} or left
     best = {value for value in left if named[value] == min(named[each] for each in left)}
     if len(best) == 1:
         return Contest(best, is_anothers=len(named) > 1)
-    return Contest(_without_own_tag(path, best, groups))
+    return _of_whose_tag_is_not_elsewhere(path, best, groups)
 
 
-def _without_own_tag(path: ValuePath, values: set[str], groups: Mapping[str, list[Group]]) -> set[str]:
+def _of_whose_tag_is_not_elsewhere(path: ValuePath, values: set[str], groups: Mapping[str, list[Group]]) -> Contest:
     """Of several values that are wanted at a path, those of images whose tag no other value holds: common defaults, which some
     images follow and others override. All of them where that does not tell them apart."""
     left = {value for value in values if not any(_has_own_tag(group, path) for group in groups[value])}
-    return left if len(values) > 1 and left else values
+    is_decided = len(values) > 1 and len(left) == 1
+    return Contest(left if len(values) > 1 and left else values, is_anothers=is_decided)
 
 
 def _has_own_tag(group: Group, path: ValuePath) -> bool:

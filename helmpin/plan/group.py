@@ -56,8 +56,15 @@ class Group:
         self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
 
     def drop_anchors(self, some: Collection[Candidate]) -> None:
-        """Drop all candidates at the anchors with these current ones, if other anchors are left."""
-        if left := [options for options in self.ranked if options[0] not in some]:
+        """Drop all candidates at the anchors with these current ones if other anchors are left, or else those in the same maps if
+        others are."""
+        maps = {setting.path[:-1] for candidate in some for setting in candidate.settings} - {()}
+        elsewhere = [
+            [c for c in options if options[0] not in some or all(s.path[:-1] not in maps for s in c.settings)]
+            for options in self.ranked
+        ]
+        left = [options for options in self.ranked if options[0] not in some] or list(filter(None, elsewhere))
+        if some and left:
             self._keep(left)
 
     def fail(self, images: Iterable[str]) -> None:

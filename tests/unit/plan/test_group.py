@@ -49,11 +49,15 @@ def test_spare_candidates_are_at_paths_that_are_not_set(group: Group) -> None:
     assert group.spare() == []
 
 
-def test_an_anchor_is_dropped_unless_it_is_the_last(group: Group) -> None:
+def test_an_anchor_is_dropped_and_the_last_one_keeps_what_is_in_other_maps(group: Group) -> None:
     group.drop_anchors([KEY])
     assert group.ranked == [[OTHER, SPARE]]
     group.drop_anchors([OTHER])
-    assert group.ranked == [[OTHER, SPARE]]
+    assert group.ranked == [[SPARE]]
+    group.drop_anchors([SPARE])
+    assert group.ranked == [[SPARE]], "there is nothing else"
+    group.drop_anchors([])
+    assert group.ranked == [[SPARE]]
 
 
 AGAIN = candidate("digest key without algorithm", "image.digest")
