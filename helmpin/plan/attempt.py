@@ -42,6 +42,10 @@ class Facts(NamedTuple):
         return {name.lower() for name in (self.origin.container, self.origin.name) if name}
 
 
+NO_RENDER_LEFT = "other values: no render was left to try them"
+"""Why what may pin a use was not tried, for people."""
+
+
 class Attempt(NamedTuple):
     """What to try: the values to set, and the uses that their templates pin."""
 

@@ -44,7 +44,7 @@ class UnpinnedBlame:
         self._state.tried.add({key: some for key, some in settings.items() if key in wrong}, result.failing)
         for group in guesses:
             images = [result.images.get(use.key, "") for use in group.uses]
-            self._state.note(group.uses, f"{shown(group.current())}: gives {images[0]!r}")
+            self._state.note(group.uses, f"{shown(group.current())}: {gives(group.uses[0], result)}")
             group.fail(images)
         return True
 
@@ -81,7 +81,7 @@ class UnpinnedBlame:
             group.proven = not bad[group] or (group.proven and not own)
             if not own:
                 continue
-            self._state.note(own, f"{shown(group.current())}: gives {result.images.get(own[0].key)!r}")
+            self._state.note(own, f"{shown(group.current())}: {gives(own[0], result)}")
             if any(use.key not in result.failing for use in group.uses):
                 self._split_off(group, own)
             else:
@@ -146,6 +146,12 @@ class UnpinnedBlame:
         else:
             for use in bad:
                 self._state.to_template(use)
+
+
+def gives(use: ImageUse, result: Comparison) -> str:
+    """What a value does to a use that it does not pin, for people."""
+    image = result.images.get(use.key, "")
+    return f"leaves {use.kind}/{use.name} at {image}" if image == use.image else f"gives {image!r}"
 
 
 def _is_guess(candidate: Candidate) -> bool:

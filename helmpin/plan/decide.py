@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from helmpin import policy
-from helmpin.chart.setargs import dotted_key
+from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.config.settings import Settings
 from helmpin.image.hints import let_through
 from helmpin.image.reference import Reference, valid_digest
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.attempt import Attempt
+from helmpin.plan.attempt import NO_RENDER_LEFT, Attempt
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem, is_locked
 from helmpin.render.diff import Follower
@@ -61,7 +61,7 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
         values=tuple(sorted({dotted_key(s.path) for s in used if s.value})),
         emptied=tuple(sorted({dotted_key(s.path) for s in used if not s.value})),
         uses=tuple(uses),
-        notes=tuple(dict.fromkeys(note for use in uses for note in attempt.notes.get(use.key, ()))),
+        notes=_notes(uses, used, attempt),
         problem=problem,
         set_by=decided.set_by.get(image, ()),
         followers=tuple(
@@ -74,6 +74,16 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
         nulled=next(filter(None, (attempt.nulled.get(use.key) for use in uses)), ""),
         must_be_fixed=policy.refuses_mutable(image, settings) and not is_locked(image, decided.lock),
     )
+
+
+def _notes(uses: Sequence[ImageUse], used: Iterable[Setting], attempt: Attempt) -> tuple[str, ...]:
+    """What was rejected for an image. If values pin it everywhere, not that one of these does not pin some use."""
+    notes = dict.fromkeys(note for use in uses for note in attempt.notes.get(use.key, ()))
+    if any(use.key not in attempt.strategies for use in uses):
+        return tuple(notes)
+    paths = {dotted_key(setting.path) for setting in used if setting.value}
+    settled = [f" at {path}: {does} " for path in paths for does in ("gives", "leaves")]
+    return tuple(note for note in notes if note != NO_RENDER_LEFT and not any(place in note for place in settled))
 
 
 def _way(uses: Sequence[ImageUse], reference: Reference | None, attempt: Attempt) -> tuple[str, list[str]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from helmpin.chart.setargs import ValuePath
-from helmpin.plan.attempt import Attempt, Facts
+from helmpin.plan.attempt import NO_RENDER_LEFT, Attempt, Facts
 from helmpin.plan.blame_collateral import CollateralBlame
 from helmpin.plan.blame_failure import blame_failure
 from helmpin.plan.blame_unpinned import UnpinnedBlame
@@ -76,7 +76,7 @@ class Search:
         last = self._attempts + 1 >= MOST_ATTEMPTS
         for group in self._state.groups:
             if last and group.ranked and not group.proven:
-                self._state.note(group.uses, "other values: no render was left to try them")
+                self._state.note(group.uses, NO_RENDER_LEFT)
                 group.ranked = []
             if not group.ranked:
                 for use in group.uses:

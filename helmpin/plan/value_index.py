@@ -239,17 +239,19 @@ _NONE = object()
 def _own(node: Any, path: ValuePath, original: Any, of_global: Any) -> Iterator[tuple[ValuePath, Any]]:
     """Each value with its path, maps and lists before what they hold, without helm's copies of globals in subcharts.
 
-    original: what stands in the global of the chart itself where this is in one of a subchart. of_global: that global.
+    original: what stands in the global of the chart around it where this is in one of a subchart. of_global: that global.
     """
     if original is not _NONE and original is not None and (not isinstance(node, dict) or node == original):
         return
     yield path, node
+    is_chart = original is _NONE and isinstance(node, dict) and isinstance(node.get("global"), dict)
+    inner = node["global"] if is_chart else of_global
     for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
         if original is _NONE:
             beside = of_global if key == "global" and path else _NONE
         else:
             beside = original.get(key) if isinstance(original, dict) else None
-        yield from _own(child, (*path, key), beside, of_global)
+        yield from _own(child, (*path, key), beside, inner)
 
 
 def leaves(node: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:

@@ -24,6 +24,7 @@ from helmpin.image.uses import UseKey
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import NO_PINS, Attempt, Facts
+from helmpin.plan.blame_unpinned import gives
 from helmpin.plan.contests import FOR_ANOTHER
 from helmpin.plan.probe_marks import MARK, Mark, digest_mark_at, in_place_of_digest_mark, mark_at, tagged
 from helmpin.plan.probe_places import (
@@ -401,7 +402,7 @@ class ValueProbe:
     def _why_wrong(self, key: UseKey, result: Comparison) -> str:
         """Why a value that may carry the digest of a use was left out, for people."""
         if key in result.failing:
-            return f"gives {result.images.get(key, '')!r}"
+            return gives(self._probed[key].fact.use, result)
         images = (result.images.get(other, "") for other in result.failing)
         elsewhere = next((image for image in images if self._probed[key].fact.digest in image), "")
         return f"gives {elsewhere!r} elsewhere" if elsewhere else "\n".join(map(str, result.collateral[:3]))
@@ -419,5 +420,6 @@ def _with(result: Attempt, pins: Mapping[UseKey, tuple[Setting, ...]]) -> Attemp
 
 
 def _strategy(carrier: Setting, *emptied: Setting) -> str:
-    name = "reference" if ":" in carrier.value.partition("@")[0] else "tag@digest"
+    before, at, _ = carrier.value.rpartition("@")
+    name = "digest key" if carrier.value and not at else "reference" if ":" in before else "tag@digest"
     return f"{name}, shared tag emptied" if emptied else name

@@ -287,3 +287,22 @@ def test_followers_belong_to_the_image_and_the_digest_that_they_follow() -> None
     assert plan.followers == (mine,)
     (plan,) = plans([use("web")], by_values(use("web")), followers=[follower("docker.io/library/web:latest", A)])
     assert len(plan.followers) == 1
+
+
+@pytest.mark.parametrize(("by_template", "said"), [(False, ("digest key at image.digest: too long",)), (True, None)])
+def test_what_is_said_of_a_value_that_pins_an_image_in_the_end(by_template: bool, said: tuple[str, ...] | None) -> None:
+    """Each of its uses has a value of its own: on the way there, the other one left it as it is."""
+    notes = (
+        f"tag@digest at image.tag: leaves Pod/web at {WEB}",
+        "digest key at image.digest: too long",
+        "other values: no render was left to try them",
+    )
+    pinned, other = use(), use(nth=1)
+    attempt = NOTHING._replace(
+        settings=SET,
+        strategies={each.key: ("tag@digest", SET) for each in ([pinned] if by_template else [pinned, other])},
+        by_template=frozenset({other.key} if by_template else ()),
+        notes={other.key: notes},
+    )
+    (plan,) = plans([pinned, other], attempt)
+    assert plan.notes == (notes if said is None else said)

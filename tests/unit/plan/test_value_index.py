@@ -73,3 +73,16 @@ def test_a_map_in_place_of_a_list_blocks_nothing() -> None:
 )
 def test_scope_of(source: str, scope: tuple[str, ...]) -> None:
     assert scope_of(source) == scope
+
+
+def test_helms_copies_of_globals_are_left_out_in_charts_of_charts_too() -> None:
+    """What a chart in between declares is its own; of what Helm passes on from it, the original is found alone."""
+    root = {"image": {"tag": "1"}}
+    auth = {"image": {"tag": "1", "digest": "2"}}
+    redis = {**auth, "own": "2"}
+    values = {"global": root, "auth": {"global": auth, "redis": {"global": redis}}}
+    assert ValueIndex(values).at("1") == [("global", "image", "tag")]
+    assert ValueIndex(values).at("2") == [
+        ("auth", "global", "image", "digest"),
+        ("auth", "redis", "global", "own"),
+    ]
