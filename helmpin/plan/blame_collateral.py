@@ -6,12 +6,14 @@
   chart; of these, to the ones whose tag stood there or whose values the template reads, if there are any (causes.py).
   If it is still there without them, they get their values back; if it is still there with other values of the same subchart, no
   image is pinned by values of that subchart.
+- It is a hash of all values: no image is pinned by values that this chart sees.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 
 from helmpin.chart.setargs import ValuePath, dotted_key
 from helmpin.named_tuple import NamedTuple
@@ -19,7 +21,7 @@ from helmpin.plan.causes import Causes, without_references
 from helmpin.plan.group import Group, shown
 from helmpin.plan.search_state import SearchState
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
-from helmpin.plan.value_index import scope_of
+from helmpin.plan.value_index import inside, scope_of
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
 
@@ -41,8 +43,16 @@ class _Blame(NamedTuple):
 class CollateralBlame:
     """Changes the state of a search as its renders show collateral. Mutable: it knows the differences of the last render."""
 
-    def __init__(self, state: SearchState, causes: Causes, suspicions: Suspicions) -> None:
+    def __init__(
+        self,
+        state: SearchState,
+        causes: Causes,
+        suspicions: Suspicions,
+        hashes_all_values: Callable[[str], bool],
+    ) -> None:
+        """hashes_all_values: as Search has it."""
         self._state, self._causes, self._suspicions = state, causes, suspicions
+        self._hashes_all_values = hashes_all_values
         self._unexplained: frozenset[Effect] = frozenset()
         """The differences of the last render that show no digest."""
 
@@ -50,7 +60,7 @@ class CollateralBlame:
         """Drop what may have caused the differences. Returns the groups that were blamed, or got their values back."""
         restored = self._drop_suspicions(result)
         had_values = self._state.active()
-        left = self._leave_subcharts(result) if not restored else {}
+        left = {**(self._leave_subcharts(result) if not restored else {}), **self._leave_hashed(result)}
         blames = self._blames(result, left, had_values)
         for blame in blames:
             self._drop_blamed(blame, result, is_restored=blame.group in restored)
@@ -138,6 +148,22 @@ class CollateralBlame:
                     self._suspect(group, paths, effects, why)
                     group.leave_map(scope)
                     left.setdefault(scope, []).append(group)
+        return left
+
+    def _leave_hashed(self, result: Comparison) -> dict[tuple[str, ...], list[Group]]:
+        """Leave all values of each chart that has printed a hash of them all. Returns the groups that had some there, by chart."""
+        left: dict[tuple[str, ...], list[Group]] = defaultdict(list)
+        for difference in result.collateral:
+            source = difference.leaf[0]
+            scope = scope_of(source)
+            if not (_is_hash(difference) and self._hashes_all_values(source)) or scope in left:
+                continue
+            self._state.tried.add_chart(scope)
+            for group in self._state.active():
+                if any(inside(path, scope) for path in group.paths()):
+                    self._state.note(group.uses, f"{shown(group.current())}: {difference}, a hash of all values")
+                    group.leave_seen(scope)
+                    left[scope].append(group)
         return left
 
     def _suspect(self, group: Group, paths: Collection[ValuePath], effects: Collection[Effect], why: str) -> None:

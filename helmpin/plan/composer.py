@@ -80,6 +80,7 @@ class Composer:
             cache(self._reads_on_lines),
             cache(self._reads),
             cache(self._asks),
+            cache(self._hashes_all_values),
         )
 
     def set_by(self, uses: Iterable[ImageUse]) -> dict[str, tuple[str, ...]]:
@@ -252,6 +253,10 @@ class Composer:
     def _asks(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path in a condition, itself or in the named templates that it uses."""
         return {chain for path in self._paths(source) for chain in self._hints.asks(path)}
+
+    def _hashes_all_values(self, source: str) -> bool:
+        """Whether a template prints a hash of all values."""
+        return any(map(self._hints.hashes_all_values, self._paths(source)))
 
     def _folder(self, source: str) -> str:
         """The folder of the chart of `source`."""

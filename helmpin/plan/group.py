@@ -8,6 +8,7 @@ from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse
 from helmpin.plan.candidate import Candidate
+from helmpin.plan.value_index import inside
 
 
 class Group:
@@ -111,6 +112,12 @@ class Group:
             c for options in self.ranked for c in options if any(s.path[: len(above)] == above for s in c.settings)
         }
         self._keep([[c for c in options if c not in inside] for options in self.ranked])
+
+    def leave_seen(self, scope: tuple[str, ...]) -> None:
+        """Drop every candidate that sets what the templates of a chart see."""
+        self._keep(
+            [[c for c in options if not any(inside(s.path, scope) for s in c.settings)] for options in self.ranked]
+        )
 
     def restore(self, ranked: list[list[Candidate]]) -> None:
         """Try these candidates again."""

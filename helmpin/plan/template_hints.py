@@ -31,6 +31,7 @@ _NO_REFERENCE = re.compile(
 """The keys of what is no whole reference. `name` may stand anywhere: nameOverride is a common one."""
 _IS_PART = re.compile(r"(tag|repository|registry)$", re.IGNORECASE)
 _CUTS_DIGEST = re.compile(r"\b(?:split\w*|regex\w+|mustRegex\w+)\b[^}\n]*@")
+_HASHES, _ALL_VALUES = re.compile(r"\b(?:sha\d+|adler32|md5)sum\b"), re.compile(r"(?<![\w.])\$?\.Values(?![\w.])")
 _IMAGE_KEY = re.compile(r"mage[\"']?:")
 _CONDITIONS = frozenset({"if", "else", "with"})
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -140,6 +141,11 @@ class TemplateHints:
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
         return {chain for text in self._texts_of(path) for part in (text, spelled_out(text)) for chain in chains(part)}
+
+    def hashes_all_values(self, path: str) -> bool:
+        """Whether a template file, or a named template that it uses, prints a hash of all values: `toYaml .Values | sha256sum`."""
+        codes = (action.code for text in self._texts_of(path) if "sum" in text for action in actions(text))
+        return any(_HASHES.search(code) and _ALL_VALUES.search(code) for code in codes)
 
     def asks(self, path: str) -> set[ValuePath]:
         """Those of reads() that are read in a condition, which may print something else if they are set."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from helmpin.chart.setargs import Setting, ValuePath
 from helmpin.image.uses import UseKey
+from helmpin.plan.value_index import inside
 
 
 class Tried:
@@ -18,6 +19,8 @@ class Tried:
         self._settings: dict[UseKey, set[Setting]] = defaultdict(set)
         """The settings that do not pin a use."""
         self._spilling: dict[UseKey, set[ValuePath]] = defaultdict(set)
+        self._left: set[tuple[str, ...]] = set()
+        """The charts of which nothing can be set."""
 
     def add(self, settings: Mapping[UseKey, Iterable[Setting]], failing: Collection[UseKey] = ()) -> None:
         """Add what was set for each use. failing: the uses that it did not pin."""
@@ -31,9 +34,13 @@ class Tried:
         """Add a value that was seen elsewhere as a whole, with the digest of a use: it will be seen there whatever else is set."""
         self._spilling[key].add(path)
 
+    def add_chart(self, scope: tuple[str, ...]) -> None:
+        """Add a chart that prints a hash of all its values: whatever is set for it shows elsewhere."""
+        self._left.add(scope)
+
     def spills(self, key: UseKey, path: ValuePath) -> bool:
-        """Whether a value has been seen elsewhere as a whole."""
-        return path in self._spilling[key]
+        """Whether a value has been seen elsewhere as a whole, or would be seen there whatever it is."""
+        return path in self._spilling[key] or any(inside(path, scope) for scope in self._left)
 
     def allows(self, key: UseKey, setting: Setting) -> bool:
         """Whether a setting may still pin a use and change nothing else."""

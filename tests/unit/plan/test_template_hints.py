@@ -173,3 +173,22 @@ image: {{ include "image" . }}
     assert hints.asks("templates/a.yaml") == {("b", "tag"), ("c",), ("my-d", "tag")}
     read = {("b", "name"), ("c", "tag"), ("e",), ("e", "tag")}
     assert hints.reads("templates/a.yaml") == {*hints.asks("templates/a.yaml"), *read}
+
+
+@pytest.mark.parametrize(
+    ("text", "hashes"),
+    [
+        ("{{ toYaml .Values | sha256sum }}", True),
+        ("{{ .Values | toJson | sha1sum | trunc 8 }}", True),
+        ("{{ sha256sum (print $.Values) }}", True),
+        ('{{ include "x.sum" . }}', True),
+        ("{{ toYaml .Values.config | sha256sum }}", False),
+        ('{{ include "x.yaml" . | sha256sum }}', False),
+        ("{{ toYaml .Values }} {{ .Chart.Name | sha256sum }}", False),
+        ("{{/* toYaml .Values | sha256sum */}}", False),
+    ],
+)
+def test_a_template_that_prints_a_hash_of_all_values(text: str, hashes: bool) -> None:
+    helpers = '{{ define "x.sum" }}{{ toYaml .Values | sha256sum }}{{ end }}'
+    hints = TemplateHints({"templates/a.yaml": text, "templates/_helpers.tpl": helpers})
+    assert hints.hashes_all_values("templates/a.yaml") == hashes
