@@ -31,6 +31,8 @@ def at_anchor(sought: Sought, anchor: Anchor) -> Iterator[Candidate]:
         yield sought.whole(anchor.path)
     for k in beside.tag_keys[:2]:
         yield from (sought.tagged(beside.at(k), tag) for tag in beside.tags(k, sought.tag))
+        if sought.scan.takes_digests_as_tags:
+            yield Candidate("digest as tag", (Setting(beside.at(k), sought.digest),))
     if not anchor.whole and not beside.tag_keys:
         if sought.scan.may_be_whole(sought.chain(anchor.path)):
             yield Candidate("reference", (Setting(anchor.path, pinned_form(sought.image, sought.digest)),))

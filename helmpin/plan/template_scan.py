@@ -28,6 +28,7 @@ _IS_IMAGE = re.compile(
     rf"""image["']?:(?:.*(?:[^\w./:@}}-]|{_CONTROL}))?\{{\{{[^}}]*{_HERE}[^}}]*\}}\}}(?:(?={_CONTROL})|(?![\w./:@{{-]))""",
     re.IGNORECASE,
 )
+_ASKS_FOR_DIGEST = re.compile(r"""\b(?:contains|hasPrefix|regexMatch|mustRegexMatch)\s+["`]\^?sha256\b""")
 _ASKS_FOR_PARTS = re.compile(rf"""contains\s+"[/:]"\s+{_HERE}|{_HERE}\s*\|\s*contains\s+"[/:]\"""")
 
 
@@ -151,6 +152,11 @@ class TemplateScan:
         one."""
         ends = [path[-n:] for n in range(2, len(path) + 1)]
         return set().union(*(self._keys_of_maps.get(each, ()) for end in ends for each in _with_each(end)))
+
+    @cached_property
+    def takes_digests_as_tags(self) -> bool:
+        """Whether a template asks if something is a digest: `{{ if hasPrefix "sha256:" .tag }}@{{ else }}:{{ end }}`."""
+        return any(_ASKS_FOR_DIGEST.search(text) for text in self._reading)
 
     def has_key(self, key: str) -> bool:
         """Whether the templates, or those of the subcharts, have a key as a word, and so may read it."""

@@ -359,6 +359,23 @@ def test_a_digest_key_that_no_template_has_comes_after_the_tag(template: str) ->
     assert any(len(each) > 1 for each in options) == (not template)
 
 
+@pytest.mark.parametrize(
+    ("asks", "is_tried"),
+    [
+        ('{{ if contains "sha256:" .tag }}@{{ else }}:{{ end }}', True),
+        ('{{ ternary "@" ":" (hasPrefix "sha256:" .tag) }}', True),
+        ('{{ if regexMatch "^sha256:[a-f0-9]{64}$" .tag }}@{{ end }}', True),
+        ('{{ if hasPrefix "v" .tag }}:{{ end }}', False),
+    ],
+)
+def test_a_digest_takes_the_place_of_a_tag_where_a_template_asks_for_one(asks: str, is_tried: bool) -> None:
+    """Last: it loses the tag."""
+    template = "{{ .Values.image.repository }}" + asks + "{{ .Values.image.tag }}"
+    (options,) = ranked("t/web:1", {"image": {"repository": "t/web", "tag": "1"}}, template)
+    assert options[0] == {"image.tag": f"1@{DIGEST}"}
+    assert ({"image.tag": DIGEST} in options) == is_tried
+
+
 def test_where_no_leaf_names_the_image_two_tags_are_tried_those_first_whose_path_says_its_name() -> None:
     values = {name: {"tag": "1"} for name in ("a", "b", "web", "c")}
     assert ranked("t/web:1", values) == [[{"web.tag": f"1@{DIGEST}"}, {"a.tag": f"1@{DIGEST}"}]]
