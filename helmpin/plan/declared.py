@@ -33,8 +33,8 @@ def with_declared(values: Mapping[str, Any], chart: Chart) -> Mapping[str, Any]:
 
 
 def overridden_nulls(values: Mapping[str, Any], kept: Mapping[str, Any], chart: Chart) -> Iterator[Setting]:
-    """What keeps the defaults of subcharts that are in Helm's computed values although a chart around them has null there. kept: values
-    of the user, which may be the same; they must not be on a command line."""
+    """What keeps the defaults of subcharts that are in Helm's computed values although a chart around them has null there. kept:
+    values of the user, which may be the same; they must not be on a command line."""
     charts = {prefix for _, prefix, _ in chart.values_files()}
     for _, prefix, text in chart.values_files():
         inner = [each for each in charts if len(each) > len(prefix) and each[: len(prefix)] == prefix]
