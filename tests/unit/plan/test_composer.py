@@ -411,6 +411,7 @@ def test_documents_that_a_template_prints_in_any_order_are_pinned_by_name(
 def test_defaults_of_subcharts_are_kept_once_it_is_known_that_values_take_them_away(tmp_path: Path) -> None:
     """Of those charts alone for which anything is set."""
     charts = {f"charts/{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n" for name in ("db", "web")}
+    charts |= {f"charts/{name}/values.yaml": "ip: None\n" for name in ("db", "web")}
     files = {**charts, "values.yaml": "db: {ip: null}\nweb: {ip: null}\n"}
     values = {"db": {"ip": "None", "image": "t/db:1"}, "web": {"ip": "None"}}
     made = Made(tmp_path, pod("t/db:1"), files, values=values).composer
