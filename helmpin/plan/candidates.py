@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
 from helmpin.image.reference import split
@@ -26,7 +25,6 @@ from helmpin.plan.read_beside import read_beside
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, inside
 from helmpin.plan.value_keys import DIGEST_KEY, TAG_KEY, WHOLE_KEY, last_key
-from helmpin.shapes import text_of
 
 MOST_UNNAMED, MOST_OTHERS = 10, 10
 """How many image maps without a name to try, and how many that name the image with another tag, where one has its own."""
@@ -212,23 +210,15 @@ def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueInd
 def _unnamed(sought: Sought) -> Iterator[Candidate]:
     """Candidates in image maps without a name, which the template fills in: first those that hold the tag, and none that holds
     another."""
-    seen = ((path, beside) for path, beside in sought.values.unnamed(sought.words) if sought.sees(path))
-    held = {path: (beside, _tags_in(beside)) for path, beside in seen}
-    fitting = ((path, beside) for path, (beside, tags) in held.items() if not tags or sought.tag in tags)
-    for path, beside in islice(sorted(fitting, key=lambda each: not held[each[0]][1]), MOST_UNNAMED):
+    found = sought.values.unnamed(sought.words, sought.tag)
+    seen = ((path, beside) for path, beside in found if sought.sees(path))
+    for path, beside in islice(seen, MOST_UNNAMED):
         empty = [k for k in dict.fromkeys([*beside, *sought.scan.after(path)]) if not beside.get(k)]
         keys = [k for k in empty if not isinstance(beside.get(k), (dict, list))]
         for k in filter(DIGEST_KEY.fullmatch, keys):
             yield from sought.digests((*path, k))
         for k in filter(TAG_KEY.fullmatch, keys):
             yield sought.tagged((*path, k), is_spare=True)
-
-
-def _tags_in(beside: Mapping[str, Any]) -> set[str]:
-    """The tags that a map for an image holds, as texts."""
-    return {
-        text_of(held) for key, held in beside.items() if TAG_KEY.search(key) and not isinstance(held, (dict, list))
-    } - {""}
 
 
 def _of_components(sought: Sought, names: Collection[str]) -> Iterator[Candidate]:

@@ -101,6 +101,7 @@ class TemplateScan:
         self._beside: dict[str | int, tuple[set[str], list[set[str]]]] = {}
         self._lines, self._named = _Fragments(), _Fragments()
         texts, library = list(texts), list(library)
+        self._has_key: dict[str, bool] = {}
         self._reading = [text for text in (*texts, *library) if "Values" in text or "define" in text]
         for text in texts:
             self._read(text)
@@ -160,7 +161,9 @@ class TemplateScan:
 
     def has_key(self, key: str) -> bool:
         """Whether the templates, or those of the subcharts, have a key as a word, and so may read it."""
-        return not self._reading or any(has_word(text, key) for text in self._reading)
+        if key not in self._has_key:
+            self._has_key[key] = not self._reading or any(has_word(text, key) for text in self._reading)
+        return self._has_key[key]
 
     def readers(self, chain: ValuePath) -> int:
         """How many lines read this value by its whole path, or by that of each element of a map around it."""

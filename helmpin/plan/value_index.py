@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
@@ -147,9 +147,11 @@ class ValueIndex:
         """The paths of empty values that have a key (in lower case) in them."""
         return self._empty.having(key)
 
-    def unnamed(self, words: Iterable[str]) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
-        """The image maps without a name in them; first those that have one of these words (in lower case) as a key."""
-        return ((path, self._unnamed[path]) for path in self._unnamed_by_key.likely(words))
+    def unnamed(self, words: Collection[str], tag: str) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
+        """The image maps without a name in them that hold a tag, and then those without one; of each, first those that have one of
+        these words (in lower case) as a key."""
+        fitting = [self._unnamed_with[each] for each in dict.fromkeys([tag, ""]) if each in self._unnamed_with]
+        return ((path, self._unnamed[path]) for some in fitting for path in some.likely(words))
 
     @cached_property
     def _empty(self) -> _ByKeys:
@@ -164,8 +166,16 @@ class ValueIndex:
         }
 
     @cached_property
-    def _unnamed_by_key(self) -> _ByKeys:
-        return _ByKeys(self._unnamed)
+    def _unnamed_with(self) -> dict[str, _ByKeys]:
+        """By the tags that they hold; '' for none."""
+        by_tag: dict[str, list[ValuePath]] = defaultdict(list)
+        for path, beside in self._unnamed.items():
+            tags = {text_of(v) for k, v in beside.items() if TAG_KEY.search(k) and not isinstance(v, (dict, list))} - {
+                ""
+            }
+            for tag in tags or {""}:
+                by_tag[tag].append(path)
+        return {tag: _ByKeys(paths) for tag, paths in by_tag.items()}
 
 
 class _ByKeys:
