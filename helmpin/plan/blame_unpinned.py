@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from helmpin.chart.setargs import Setting, ValuePath
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan.attempt import Attempt
-from helmpin.plan.candidate import Candidate
+from helmpin.plan.candidate import Candidate, is_of_component
 from helmpin.plan.causes import Causes
 from helmpin.plan.group import Group, shown
 from helmpin.plan.search_state import SearchState, Standing
@@ -130,12 +131,13 @@ class UnpinnedBlame:
 
     def _split_off(self, group: Group, bad: list[ImageUse]) -> None:
         """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try the spare candidates,
-        first those that their own template reads, and last tags that the values do not have; without any, templates pin them."""
+        first those that their own template reads, of these those in a map that is called like them, and last tags that the values
+        do not have; without any, templates pin them."""
         spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)
         for use in bad if spare else ():
             own = self._reads_on_lines(use.source, "")
-            read = sorted(spare, key=lambda c: (not any(group.is_read(s.path, own) for s in c.settings), _is_guess(c)))
-            apart[tuple(read)].append(use)
+            likely = partial(_likelihood, group=group, use=use, read=own)
+            apart[tuple(sorted(spare, key=likely))].append(use)
         for candidates_left, uses in apart.items():
             split_off = Group(group.image, group.digest, group.scope, [list(candidates_left)])
             split_off.uses = uses
@@ -152,6 +154,14 @@ def gives(use: ImageUse, result: Comparison) -> str:
     """What a value does to a use that it does not pin, for people."""
     image = result.images.get(use.key, "")
     return f"leaves {use.kind}/{use.name} at {image}" if image == use.image else f"gives {image!r}"
+
+
+def _likelihood(
+    candidate: Candidate, group: Group, use: ImageUse, read: Collection[ValuePath]
+) -> tuple[bool, bool, bool]:
+    """How likely a candidate is to pin a use of a group, for sorting. read: what its template reads."""
+    is_read = any(group.is_read(setting.path, read) for setting in candidate.settings)
+    return not is_read, not is_of_component(candidate, (use.container, use.name)), _is_guess(candidate)
 
 
 def _is_guess(candidate: Candidate) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
 from helmpin.image.reference import pinned_form, split
@@ -13,6 +13,7 @@ from helmpin.plan.value_index import ValueIndex, is_template
 from helmpin.plan.value_keys import last_key
 from helmpin.shapes import text_of
 
+_NO_WORD = re.compile(r"[^a-z0-9]+")
 Misfit = tuple[int, bool]
 """How little values are about an image: how many characters of its name they do not hold (`redis` may be a part of `team/redis`),
 and how many a registry beside them has that is not the image's; and whether the tag there is another one."""
@@ -30,6 +31,16 @@ class Candidate(NamedTuple):
     values are read beside the image's name."""
     misfit: Misfit = (0, False)
     """How little the values there are about the image."""
+
+
+def is_of_component(candidate: Candidate, names: Collection[str]) -> bool:
+    """Whether a map that a candidate sets something in is called as one of these names ends, of containers and objects: `webServer`
+    for `my-web-server`."""
+    ends = [_NO_WORD.sub("", name.lower()) for name in names]
+    maps = {part for setting in candidate.settings for part in setting.path[:-1] if isinstance(part, str)}
+    return any(
+        part and end.endswith(part) for part in (_NO_WORD.sub("", each.lower()) for each in maps) for end in ends
+    )
 
 
 class Sought(NamedTuple):

@@ -20,7 +20,7 @@ from helmpin.plan.anchors import (
     suffixes,
 )
 from helmpin.plan.at_anchor import MapAround, at_anchor
-from helmpin.plan.candidate import Candidate, Sought
+from helmpin.plan.candidate import Candidate, Sought, is_of_component
 from helmpin.plan.read_beside import read_beside
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, inside
@@ -47,7 +47,7 @@ def candidates(
     objects that use it. uses: how many they are.
     """
     sought = Sought(image=image, digest=digest, scope=scope, values=values, scan=scan, uses=uses)
-    ranked = _by_likelihood(sought)
+    ranked = _by_likelihood(sought, names)
     own, of_components = list(_tags_of_components(sought, names)), list(_of_components(sought, names))
     first, others = (ranked[0], ranked[1:]) if ranked else ([], [])
     ranked = [[*_of_its_own(sought, own, first), *first, *own, *of_components], *others]
@@ -72,7 +72,7 @@ def _of_its_own(sought: Sought, own: Iterable[Candidate], others: Sequence[Candi
     return [each for each in own if _readers(sought, each) <= _readers(sought, others[0])]
 
 
-def _by_likelihood(sought: Sought) -> list[list[Candidate]]:
+def _by_likelihood(sought: Sought, names: Collection[str] = ()) -> list[list[Candidate]]:
     """As `candidates`, whether or not --set can write them.
 
     Every anchor that matches exactly has its own list, because each may feed other uses of the image; so has, where none does,
@@ -102,7 +102,7 @@ def _by_likelihood(sought: Sought) -> list[list[Candidate]]:
     first, *others = likely
     mine = [each for each in by_anchor[first] if not each.by_tag_only]
     known = [each for each in mine if all(_has(sought.values, setting.path) for setting in each.settings)]
-    alone = _alone(sought, mine, beside)
+    alone = sorted(_alone(sought, mine, beside), key=lambda each: not is_of_component(each, names))
     # one of these may still feed what the others leave: another value may win over its tag
     less = [each._replace(is_spare=True) for anchor in strong if anchor not in likely for each in by_anchor[anchor]]
     elsewhere = [candidate for candidate in by_tag if not sought.values.is_named(candidate.settings[0].path)]
@@ -216,7 +216,7 @@ def _unnamed(sought: Sought) -> Iterator[Candidate]:
         empty = [k for k in dict.fromkeys([*beside, *sought.scan.after(path)]) if not beside.get(k)]
         keys = [k for k in empty if not isinstance(beside.get(k), (dict, list))]
         for k in filter(DIGEST_KEY.fullmatch, keys):
-            yield from sought.digests((*path, k))
+            yield from (candidate._replace(is_spare=True) for candidate in sought.digests((*path, k)))
         for k in filter(TAG_KEY.fullmatch, keys):
             yield sought.tagged((*path, k), is_spare=True)
 

@@ -788,3 +788,17 @@ def test_what_is_tried_for_an_image_does_not_grow_with_the_number_of_the_others(
 
     assert tried(300) <= max(tried(30), 60)
     assert tried(300) <= tried(100)
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [({"rel-worker"}, "worker"), ({"c", "my-web-server"}, "webServer"), ({"other"}, "api"), ((), "api")],
+)
+def test_an_empty_digest_key_in_a_map_that_is_called_like_a_container_comes_first(
+    names: Collection[str], first: str
+) -> None:
+    values = {"image": {"repository": "t/web", "tag": "1", "digest": ""}}
+    parts = ("api", "webServer", "worker")
+    line = "image: {{ .Values.image.repository }}:{{ .Values.image.tag }}@{{ .Values.%s.digest | default .Values.image.digest }}\n"
+    found = ranked("t/web:1", values, "".join(line % part for part in parts), names=names)
+    assert found[0][0] == {f"{first}.digest": DIGEST}
