@@ -27,19 +27,8 @@ LONGEST = 100_000
 """Bytes of JSON in one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
 
-class Json(str):
-    """A value that is no text, as JSON."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, value: Any) -> str:
-        """A value for a setting: a text as it is, anything else as JSON."""
-        return value if isinstance(value, str) else cls(json.dumps(value, separators=(",", ":")))
-
-
 class Setting(NamedTuple):
-    """One value to set: where in the values, and the text to put there, or Json."""
+    """One scalar to set: where in the values, and the text to put there."""
 
     path: ValuePath
     value: str
@@ -81,9 +70,9 @@ def arguments(
             if whole not in wholes:
                 found = copy.deepcopy(lookup(values, whole))
                 wholes[whole] = {} if found is None else found
-            _put(wholes[whole], path[level:], plain(value))
-        elif "\0" in value or isinstance(value, Json):
-            wholes[path] = plain(value)
+            _put(wholes[whole], path[level:], value)
+        elif "\0" in value:
+            wholes[path] = value
         else:
             scalars[dotted_key(path)] = value
     out: list[str] = []
@@ -95,12 +84,7 @@ def arguments(
     return out
 
 
-def plain(value: Any) -> Any:
-    """A setting's value as it stands in values."""
-    return json.loads(value) if isinstance(value, Json) else value
-
-
-def _put(node: Any, path: ValuePath, value: Any) -> None:
+def _put(node: Any, path: ValuePath, value: str) -> None:
     """Put a value into others, with the maps that are not there on the way."""
     for part in path[:-1]:
         if not isinstance(part, int) and node.get(part) is None:
@@ -151,7 +135,7 @@ def as_tree(settings: Iterable[tuple[ValuePath, Any]], values: Mapping[str, Any]
             if isinstance(path[i + 1], int) and not isinstance(part, int) and part not in node:
                 node[part] = copy.deepcopy(lookup(values, path[: i + 1]))
             node = node[part] if isinstance(part, int) else node.setdefault(part, {})
-        node[path[-1]] = plain(value)
+        node[path[-1]] = value
     return tree
 
 

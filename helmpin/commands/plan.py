@@ -49,12 +49,12 @@ def run(request: Request) -> int:
         plan, previous = prepared.plan, prepared.previous
         asked = reading is not None and prepared.command[0] == "upgrade"
         deployed = reading.result(previous, plan.images, plan.render.also) if reading and asked else None
-        from helmpin.plan.notes import say_lock, say_other_settings, say_without_image
+        from helmpin.plan.notes import say_default_lists, say_lock, say_without_image
 
         say_lock(plan)
         say_without_image(plan)
         if form not in ("kustomize", "images"):  # which set nothing
-            say_other_settings(plan)
+            say_default_lists(plan)
         if leaves_out and not plan.rendered.given and previous and config_without_digests(previous):
             output.say(
                 f"The values of revision {previous.revision} are left out: helm reuses none if a file gives values. To keep them, "

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from helmpin.chart.setargs import ValuePath, dotted_key
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.causes import Causes, without_references
+from helmpin.plan.causes import Causes, without_references, words_of
 from helmpin.plan.group import Group, shown
 from helmpin.plan.search_state import SearchState
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
@@ -48,7 +48,7 @@ class CollateralBlame:
         state: SearchState,
         causes: Causes,
         suspicions: Suspicions,
-        hashes_all_values: Callable[[str], bool],
+        hashes_all_values: Callable[[str, str], bool],
     ) -> None:
         """hashes_all_values: as Search has it."""
         self._state, self._causes, self._suspicions = state, causes, suspicions
@@ -154,9 +154,9 @@ class CollateralBlame:
         """Leave all values of each chart that has printed a hash of them all. Returns the groups that had some there, by chart."""
         left: dict[tuple[str, ...], list[Group]] = defaultdict(list)
         for difference in result.collateral:
-            source = difference.leaf[0]
+            source, (key, *_) = difference.leaf[0], words_of(difference)
             scope = scope_of(source)
-            if not (_is_hash(difference) and self._hashes_all_values(source)) or scope in left:
+            if scope in left or not (_is_hash(difference) and self._hashes_all_values(source, key)):
                 continue
             self._state.tried.add_chart(scope)
             for group in self._state.active():

@@ -72,7 +72,7 @@ class Causes:
     def suspects_of(self, difference: Difference) -> list[Group]:
         """The same for one difference. First come those of the container whose pull policy it is, then those whose values are read
         on a line of the template that prints it; last, those that are cleared of it."""
-        leaf, words = difference.leaf, _words(difference)
+        leaf, words = difference.leaf, words_of(difference)
         suspects = self.suspects(leaf[0], readable(difference.before))
         uncleared = [g for g in self._active() if not self._suspicions.are_cleared(g.paths(), leaf)]
         left = [g for g in uncleared if _seen(g.paths(), leaf[0])] or uncleared
@@ -94,7 +94,7 @@ class Causes:
             _seen(found, leaf[0]),
             self._shown(group, difference),
             {path for path in found if path[-2:] == leaf[3][-2:]},
-            *(group.read_among(self._reads_on_lines(leaf[0], word)) for word in (*_words(difference), "")),
+            *(group.read_among(self._reads_on_lines(leaf[0], word)) for word in (*words_of(difference), "")),
         ):
             found = found & some or found
         return self._suspicions.without_cleared(found, leaf)
@@ -137,7 +137,7 @@ def _is_pull_policy(leaf: UseKey, use: ImageUse) -> bool:
     return leaf == (*use.key[:3], (*use.path[:-1], "imagePullPolicy"))
 
 
-def _words(difference: Difference) -> list[str]:
+def words_of(difference: Difference) -> list[str]:
     """What the lines of a template have that print a difference: the key, or in a longer text the first word of each line that
     differs."""
     before, after = str(difference.before), str(difference.after)

@@ -9,7 +9,7 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from helmpin.asked import ANNOTATION
-from helmpin.chart.setargs import Setting, ValuePath, arguments, dotted_key, lookup
+from helmpin.chart.setargs import ValuePath, arguments, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.reference import pinned_form, split
@@ -17,7 +17,7 @@ from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan import template_pins
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import candidates
-from helmpin.plan.declared import overridden_nulls, with_declared
+from helmpin.plan.declared import with_declared
 from helmpin.plan.jobs import JobFollower
 from helmpin.plan.places import Places
 from helmpin.plan.rendered import Rendered
@@ -70,8 +70,6 @@ class Composer:
         self._places = Places(rendered.origin.documents, origins, wanted, fixed, self.varying)
         self.renders = 0
         """How many renders it has made."""
-        self._kept: tuple[Setting, ...] | None = None
-        """The defaults to keep, if it is known that this may be needed."""
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
@@ -83,20 +81,7 @@ class Composer:
             cache(self._reads),
             cache(self._asks),
             cache(self._hashes_all_values),
-            self.keeps_defaults,
         )
-
-    def keeps_defaults(self) -> bool:
-        """Keep, from now on, the defaults of subcharts that a null of another chart would take away as soon as anything is set for
-        them. Returns whether there are any that were not kept before."""
-        is_new, self._kept = self._kept is None, tuple(overridden_nulls(self._values, self._rendered.kept, self._base))
-        return is_new and bool(self._kept)
-
-    def keeping_defaults(self, attempt: Attempt) -> Attempt:
-        """The attempt, with the defaults that are kept for what it sets."""
-        charts = {setting.path[0] for setting in attempt.settings}
-        kept = (setting for setting in self._kept or () if setting.path[0] in charts)
-        return attempt._replace(settings=tuple(dict.fromkeys([*kept, *attempt.settings])))
 
     def set_by(self, uses: Iterable[ImageUse]) -> dict[str, tuple[str, ...]]:
         """For each image whose digest is not known, by its uses: the value paths that appear to set it."""
@@ -269,9 +254,9 @@ class Composer:
         """The values that a template reads by their whole path in a condition, itself or in the named templates that it uses."""
         return {chain for path in self._paths(source) for chain in self._hints.asks(path)}
 
-    def _hashes_all_values(self, source: str) -> bool:
-        """Whether a template prints a hash of all values."""
-        return any(map(self._hints.hashes_all_values, self._paths(source)))
+    def _hashes_all_values(self, source: str, word: str) -> bool:
+        """Whether a template prints a hash of all values on a line with a word."""
+        return any(self._hints.hashes_all_values(path, word) for path in self._paths(source))
 
     def _folder(self, source: str) -> str:
         """The folder of the chart of `source`."""

@@ -108,10 +108,10 @@ class Group:
 
     def leave_map(self, above: ValuePath) -> None:
         """Drop every candidate that sets a path under another."""
-        inside = {
-            c for options in self.ranked for c in options if any(s.path[: len(above)] == above for s in c.settings)
-        }
-        self._keep([[c for c in options if c not in inside] for options in self.ranked])
+        depth = len(above)
+        self._keep(
+            [[c for c in options if all(s.path[:depth] != above for s in c.settings)] for options in self.ranked]
+        )
 
     def leave_seen(self, scope: tuple[str, ...]) -> None:
         """Drop every candidate that sets what the templates of a chart see."""

@@ -192,16 +192,15 @@ def _searched(
         return tried, outcomes
     while attempt := search.next():
         left = {key: digest for key, digest in wanted.items() if key not in attempt.failed}
-        full = composer.keeping_defaults(attempt)
         try:
-            render = composer.render(full, outcomes.record(full))
+            render = composer.render(attempt, outcomes.record(attempt))
         except HelmFailed as error:
             noise.check_attempt_failed(error)
             search.learn(attempt, error.why)
             continue
         refuse_exposed_record(rendered, render)
         found = noise.compared(render, left)
-        tried = _Tried(full, render, found)
+        tried = _Tried(attempt, render, found)
         outcomes = outcomes._replace(explained={**outcomes.explained, **explainer.failed_pins(attempt, found)})
         search.learn(attempt, found)
     return (tried if search.result else _Tried(search.unsettled(), tried.render, None)), outcomes
@@ -217,9 +216,8 @@ def _by_values(
     """The same with other values, or with values in place of template pins, as far as a search finds them."""
     wanted = {key: digest for key, digest in outcomes.known.wanted.items() if key not in tried.attempt.failed}
     while attempt := search.next():
-        full = composer.keeping_defaults(attempt)
         try:
-            render = composer.render(full, outcomes.record(full))
+            render = composer.render(attempt, outcomes.record(attempt))
             found = compare(outcomes.rendered.plain, render, wanted, noise.leaves)
         except HelmFailed as error:  # helm fails, or renders what is not YAML: `{image: team/a:}` with an emptied tag
             noise.check_attempt_failed(error)
@@ -227,7 +225,7 @@ def _by_values(
             continue
         search.learn(attempt, found)
         if search.result is attempt:
-            tried = _Tried(full, render, found)
+            tried = _Tried(attempt, render, found)
     return tried
 
 

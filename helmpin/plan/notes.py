@@ -77,13 +77,8 @@ def say_outside(plan: Plan) -> None:
     say_lock(plan)
 
 
-def say_other_settings(plan: Plan) -> None:
-    """Report the lists of the chart's defaults that are set as a whole, and the defaults that are set again."""
-    if kept := plan.kept_defaults():
-        output.inform(
-            f"Set again, as it is now: {', '.join(kept)}. The chart has null there for its subchart, which Helm 4 applies once "
-            "any value is set for that subchart."
-        )
+def say_default_lists(plan: Plan) -> None:
+    """Report the lists of the chart's defaults that are set as a whole."""
     if lists := plan.default_lists():
         output.inform(
             f"Set as a whole, because an image stands in it: {', '.join(lists)}. Where a newer chart has another list there, "

@@ -67,11 +67,6 @@ class Plan(NamedTuple):
         paths = {path for path in map(_list_path, self.settings) if path}
         return sorted(dotted_key(path) for path in paths if not isinstance(lookup(self.rendered.kept, path), list))
 
-    def kept_defaults(self) -> list[str]:
-        """The values that no image needs: they keep defaults of subcharts (declared.py)."""
-        used = {path for image in self.images for path in (*image.values, *image.emptied)}
-        return sorted({dotted_key(setting.path) for setting in self.settings} - used)
-
     def images_in_user_lists(self) -> list[ImagePlan]:
         """The images that such settings pin."""
         names = {dotted_key(setting.path) for setting in self.settings_in_user_lists()}

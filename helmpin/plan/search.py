@@ -48,22 +48,19 @@ class Search:
         reads_on_lines: Callable[[str, str], Collection[ValuePath]] = lambda *_: (),
         reads: Callable[[str], Collection[ValuePath]] = lambda _: (),
         asks: Callable[[str], Collection[ValuePath]] = lambda _: (),
-        hashes_all_values: Callable[[str], bool] = lambda _: False,
-        keeps_defaults: Callable[[], bool] = lambda: False,
+        hashes_all_values: Callable[[str, str], bool] = lambda *_: False,
     ) -> None:
         """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
         by their whole path, itself or in the named templates that it uses; asks: those that it does in a condition.
         reads_on_lines: those that it reads itself on lines with a word (on any line: ''). hashes_all_values: whether a source
-        prints a hash of them all. keeps_defaults: sees to it that values no longer take defaults of subcharts away; whether they
-        may have done so."""
+        prints a hash of them all on a line with a word."""
         facts, self._reads = list(facts), reads
         groups, nulled = groups_of(facts, values, scan)
         self._state = SearchState(facts, groups, nulled)
         suspicions = Suspicions()
-        self._causes = Causes(groups, self._state.active, suspicions, reads_on_lines, reads, asks)
-        self._unpinned = UnpinnedBlame(self._state, self._causes, reads_on_lines, reads)
-        self._collateral = CollateralBlame(self._state, self._causes, suspicions, hashes_all_values)
-        self._keeps_defaults = keeps_defaults
+        causes = Causes(groups, self._state.active, suspicions, reads_on_lines, reads, asks)
+        self._unpinned = UnpinnedBlame(self._state, causes, reads_on_lines, reads)
+        self._collateral = CollateralBlame(self._state, causes, suspicions, hashes_all_values)
         self._attempts = self._repairs = 0
         self.tried = self._state.tried
         """What it has tried and rejected."""
@@ -102,8 +99,6 @@ class Search:
             self.result = attempt
             return
         if self._unpinned.drop_wrong_guesses(settings, result):
-            return
-        if any(not self._causes.carriers(difference) for difference in result.collateral) and self._keeps_defaults():
             return
         overridden = self._unpinned.overridden(result)
         self.tried.add(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.spelled_out import spelled_out
-from helmpin.plan.template_scan import TemplateScan, chains
+from helmpin.plan.template_scan import TemplateScan, chains, has_word
 from helmpin.plan.value_keys import last_key
 from helmpin.render.actions import COMMENT, TPL, actions
 from helmpin.render.nondeterminism import calling, defined, is_random, used, uses_any_name
@@ -142,9 +142,11 @@ class TemplateHints:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
         return {chain for text in self._texts_of(path) for part in (text, spelled_out(text)) for chain in chains(part)}
 
-    def hashes_all_values(self, path: str) -> bool:
-        """Whether a template file, or a named template that it uses, prints a hash of all values: `toYaml .Values | sha256sum`."""
-        codes = (action.code for text in self._texts_of(path) if "sum" in text for action in actions(text))
+    def hashes_all_values(self, path: str, word: str) -> bool:
+        """Whether a template file, or a named template that it uses, prints a hash of all values on a line with a word:
+        `checksum/config: {{ toYaml .Values | sha256sum }}`; such a line may use a named template for it."""
+        lines = (line for text in self._texts_of(path) for line in text.splitlines() if has_word(line, word))
+        codes = (action.code for line in lines for text in self._with_named(line) for action in actions(text))
         return any(_HASHES.search(code) and _ALL_VALUES.search(code) for code in codes)
 
     def asks(self, path: str) -> set[ValuePath]:
@@ -155,7 +157,10 @@ class TemplateHints:
 
     def _texts_of(self, path: str) -> Iterator[str]:
         """The text of a template file, and those of the named templates that it uses, without comments."""
-        text = COMMENT.sub("", self.files.get(path, ""))
+        return self._with_named(COMMENT.sub("", self.files.get(path, "")))
+
+    def _with_named(self, text: str) -> Iterator[str]:
+        """A text, and the bodies of the named templates that it uses, without comments."""
         yield text
         seen, left = set[str](), set(used(text))
         while left:

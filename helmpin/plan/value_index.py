@@ -170,10 +170,8 @@ class ValueIndex:
         """By the tags that they hold; '' for none."""
         by_tag: dict[str, list[ValuePath]] = defaultdict(list)
         for path, beside in self._unnamed.items():
-            tags = {text_of(v) for k, v in beside.items() if TAG_KEY.search(k) and not isinstance(v, (dict, list))} - {
-                ""
-            }
-            for tag in tags or {""}:
+            held = (v for k, v in beside.items() if TAG_KEY.search(k) and not isinstance(v, (dict, list)))
+            for tag in set(filter(None, map(text_of, held))) or {""}:
                 by_tag[tag].append(path)
         return {tag: _ByKeys(paths) for tag, paths in by_tag.items()}
 

@@ -15,7 +15,6 @@ from helmpin.chart.setargs import (
     LONGEST,
     MAX_INDEX,
     MAX_LEVELS,
-    Json,
     Setting,
     ValuePath,
     arguments,
@@ -257,20 +256,6 @@ def test_what_is_written_is_read_back(
 
 
 # -- a tree for a values file -----------------------------------------------------------------------------------------------
-
-
-def test_what_is_no_text_is_set_as_json() -> None:
-    settings = [
-        Setting(("a",), Json.of({"b": 1})),
-        Setting(("a", "c"), "x"),
-        Setting(("n",), Json.of(1.5)),
-        Setting(("t",), "1"),
-    ]
-    found = arguments(settings, {})
-    assert found == ["--set-json", 'a={"b":1}', "--set-json", "n=1.5", "--set-string", "a.c=x", "--set-string", "t=1"]
-    assert as_tree(settings, {}) == {"a": {"b": 1, "c": "x"}, "n": 1.5, "t": "1"}
-    whole = arguments([Setting(("l", 0, "up"), Json.of(value=True))], {"l": [{"up": False, "n": 1}]})
-    assert whole == ["--set-json", 'l=[{"up":true,"n":1}]']
 
 
 def test_as_tree() -> None:

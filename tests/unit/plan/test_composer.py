@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from helmpin.asked import ANNOTATION
-from helmpin.chart.setargs import Setting, dotted_key
+from helmpin.chart.setargs import dotted_key
 from helmpin.errors import HelmFailed
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.uses import ImageUse
 from helmpin.plan import template_pins
-from helmpin.plan.attempt import NO_PINS, Attempt
+from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.explain import Explainer
 from helmpin.plan.origins import origins_of
@@ -406,17 +406,3 @@ def test_documents_that_a_template_prints_in_any_order_are_pinned_by_name(
     keys = frozenset(use.key for use in made.uses)
     template = made.composer.chart(Attempt((), keys, {}, {}, {}), RECORD).template_files()[FILE]
     assert ("/a 0`" in template and "/b 0`" in template) is by_name
-
-
-def test_defaults_of_subcharts_are_kept_once_it_is_known_that_values_take_them_away(tmp_path: Path) -> None:
-    """Of those charts alone for which anything is set."""
-    charts = {f"charts/{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n" for name in ("db", "web")}
-    charts |= {f"charts/{name}/values.yaml": "ip: None\n" for name in ("db", "web")}
-    files = {**charts, "values.yaml": "db: {ip: null}\nweb: {ip: null}\n"}
-    values = {"db": {"ip": "None", "image": "t/db:1"}, "web": {"ip": "None"}}
-    made = Made(tmp_path, pod("t/db:1"), files, values=values).composer
-    attempt = NO_PINS._replace(settings=(Setting(("db", "image"), "x"),))
-    assert made.keeping_defaults(attempt) == attempt
-    assert (made.keeps_defaults(), made.keeps_defaults()) == (True, False)
-    kept = made.keeping_defaults(attempt)
-    assert kept.settings == (Setting(("db", "ip"), "None"), *attempt.settings) == made.keeping_defaults(kept).settings

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from helmpin.chart.setargs import Json, Setting
-from helmpin.plan.declared import overridden_nulls, with_declared
+from helmpin.plan.declared import with_declared
 from tests.support.plans import chart
 
 IMAGE = {"repository": "t/web"}
@@ -41,29 +40,3 @@ def test_each_chart_declares_its_own_but_no_globals_of_the_chart_around_it(tmp_p
     values = {"db": {"global": {}}, "global": {}}
     assert with_declared(values, chart(tmp_path, files)) == {"db": {"global": {}, "tag": None}, "global": {}}
     assert values == {"db": {"global": {}}, "global": {}}
-
-
-@pytest.mark.parametrize(
-    ("outer", "kept", "found"),
-    [
-        ("db: {ip: null}", {}, [(("db", "ip"), "None")]),
-        ("db: {ports: ~}", {}, [(("db", "ports"), '{"a":1}')]),
-        ("db:\n  up:\n", {}, [(("db", "up"), "true")]),
-        ("db: {ip: null}", {"db": {"ip": "mine"}}, []),  # a text of the user's
-        ("db: {gone: null}", {}, []),
-        ("own: null\ndb: {ip: x}", {}, []),
-        ("db: {cache: {size: null}}", {}, [(("db", "cache", "size"), "7")]),
-    ],
-)
-def test_defaults_of_subcharts_that_a_null_has_not_taken_away(
-    tmp_path: Path, outer: str, kept: dict[str, Any], found: list[Any]
-) -> None:
-    files = {
-        "values.yaml": outer,
-        "charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 1.0.0\n",
-        "charts/db/values.yaml": "image: {tag: null}\nown: null\n",
-    }
-    values = {"own": "x", "db": {"ip": "None", "ports": {"a": 1}, "up": True, "own": 1, "cache": {"size": 7}}}
-    told = list(overridden_nulls(values, kept, chart(tmp_path, files)))
-    assert told == [Setting(path, value) for path, value in found]
-    assert [isinstance(each.value, Json) for each in told] == [value != "None" for _, value in found]

@@ -298,12 +298,6 @@ def test_lists_of_the_users_own(tmp_path: Path) -> None:
     assert made._replace(rendered=kept).default_lists() == ["pods"]
 
 
-def test_defaults_that_are_set_again(tmp_path: Path) -> None:
-    settings = (Setting(("db", "ip"), "None"), Setting(("tag",), "x"), Setting(("other", "tag"), ""))
-    images = [image("a:1", values=("tag",))._replace(emptied=("other.tag",))]
-    assert plan(tmp_path, *images, settings=settings).kept_defaults() == ["db.ip"]
-
-
 # -- a chart without anything to pin ------------------------------------------------------------------------------------
 
 

@@ -1257,31 +1257,10 @@ def test_a_value_that_comes_out_elsewhere_as_a_whole_is_noted(text: str, spills:
     assert found.tried.spills(WEB.key, ("image", "tag")) is spills
 
 
-@pytest.mark.parametrize(("after", "asks"), [("y", True), (f"t/x@{A}", False)])
-def test_defaults_that_values_may_have_taken_away_are_kept_before_anything_is_blamed(after: str, asks: bool) -> None:
-    """Once. What shows a digest is no such effect."""
-    asked = []
-
-    def keeps_defaults() -> bool:
-        asked.append(True)
-        return len(asked) == 1
-
-    values = ValueIndex({"image": {"repository": "t/web", "tag": "1"}})
-    found = Search([facts(WEB)], values, lambda _: TemplateScan([""]), keeps_defaults=keeps_defaults)
-    first = found.next()
-    assert first is not None
-    found.learn(first, compared({WEB: f"t/web:1@{A}"}, {WEB: A}, [difference(after)]))
-    second = found.next()
-    assert (second == first, bool(asked)) == (asks, asks)
-    if asks:
-        found.learn(first, compared({WEB: f"t/web:1@{A}"}, {WEB: A}, [difference(after)]))
-        assert found.next() != first
-
-
 @pytest.mark.parametrize(("hashes", "is_left"), [(True, True), (False, False)])
 def test_a_hash_of_all_values_leaves_every_image_to_its_template(hashes: bool, is_left: bool) -> None:
     values = ValueIndex({"image": {"repository": "t/web", "tag": "1", "digest": ""}})
-    found = Search([facts(WEB)], values, lambda _: TemplateScan([""]), hashes_all_values=lambda _: hashes)
+    found = Search([facts(WEB)], values, lambda _: TemplateScan([""]), hashes_all_values=lambda *_: hashes)
     attempt = found.next()
     assert attempt is not None
     effect = difference("b" * 64, before="a" * 64)

@@ -178,17 +178,23 @@ image: {{ include "image" . }}
 @pytest.mark.parametrize(
     ("text", "hashes"),
     [
-        ("{{ toYaml .Values | sha256sum }}", True),
-        ("{{ .Values | toJson | sha1sum | trunc 8 }}", True),
-        ("{{ sha256sum (print $.Values) }}", True),
-        ('{{ include "x.sum" . }}', True),
-        ("{{ toYaml .Values.config | sha256sum }}", False),
-        ('{{ include "x.yaml" . | sha256sum }}', False),
-        ("{{ toYaml .Values }} {{ .Chart.Name | sha256sum }}", False),
-        ("{{/* toYaml .Values | sha256sum */}}", False),
+        ("sum: {{ toYaml .Values | sha256sum }}", True),
+        ("sum: {{ .Values | toJson | sha1sum | trunc 8 }}", True),
+        ("sum: {{ sha256sum (print $.Values) }}", True),
+        ('sum: {{ include "x.sum" . }}', True),
+        ('{{ include "x.annotations" . }}', True),
+        ("sum: {{ toYaml .Values.config | sha256sum }}", False),
+        ('sum: {{ include "x.yaml" . | sha256sum }}', False),
+        ("sum: {{ toYaml .Values }} {{ .Chart.Name | sha256sum }}", False),
+        ("sum: {{/* toYaml .Values | sha256sum */}}", False),
+        ("sum: {{ .Values.sum }}\nother: {{ toYaml .Values | sha256sum }}", False),
     ],
 )
 def test_a_template_that_prints_a_hash_of_all_values(text: str, hashes: bool) -> None:
-    helpers = '{{ define "x.sum" }}{{ toYaml .Values | sha256sum }}{{ end }}'
+    """At a key, on a line of its own or of a named template."""
+    helpers = (
+        '{{ define "x.sum" }}{{ toYaml .Values | sha256sum }}{{ end }}'
+        '{{ define "x.annotations" }}\nsum: {{ include "x.sum" . }}\n{{ end }}'
+    )
     hints = TemplateHints({"templates/a.yaml": text, "templates/_helpers.tpl": helpers})
-    assert hints.hashes_all_values("templates/a.yaml") == hashes
+    assert hints.hashes_all_values("templates/a.yaml", "sum") == hashes
