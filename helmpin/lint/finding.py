@@ -80,13 +80,15 @@ class Finding(NamedTuple):
     rule: Rule = MUTABLE_TAG
     is_named: bool = True
     """Whether its object has the same name in each render, whatever the tags."""
+    is_text: bool = True
+    """Whether its container has a text as its image, which may be empty."""
     twin: int = 0
     """How many findings of the chart before it are the same, but for their places and tags."""
 
     @property
     def image(self) -> str:
         """The image, for people."""
-        return named(self.use.image)
+        return named(self.use.image) if self.is_text else "no image reference"
 
     @property
     def text(self) -> str:

@@ -57,7 +57,8 @@ class Rendering(NamedTuple):
             for use in render.images()
             for broken in judge(use.image, settings, lock, values, read_on_lines(self.staged, [use], use.image))
         ]
-        found += [(use, judge_missing(settings, fault)) for use, fault in without_image(render.documents)]
+        missing = {use: judge_missing(settings, fault) for use, fault in without_image(render.documents)}
+        found += missing.items()
         if not found:
             return []
         names: dict[UseKey, str] = {}
@@ -86,6 +87,7 @@ class Rendering(NamedTuple):
                 exemption=broken.exemption,
                 rule=broken.rule,
                 is_named=names.get(use.key, use.name) == use.name,
+                is_text=use not in missing,
             )
             for use, broken in found
         ]

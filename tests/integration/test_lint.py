@@ -200,6 +200,13 @@ def test_an_empty_image_is_called_so(pin: Pin, tmp_path: Path) -> None:
     assert "an empty image" in shown and "not an image reference" in shown
 
 
+@pytest.mark.parametrize(("image", "held"), [("1.25", "an image that YAML reads as 1.25"), ("[a]", "a list")])
+def test_what_is_no_text_is_not_called_an_empty_image(pin: Pin, tmp_path: Path, image: str, held: str) -> None:
+    make(tmp_path / "web", POD % ("web", image))
+    line = pin("lint", "web").stdout
+    assert f"Pod/web: no image reference: the container has {held}" in line and "empty" not in line
+
+
 def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
     subprocess.run(
         [homes["HELM_BIN"], "package", "charts/web"], cwd=tmp_path, env=homes, check=True, capture_output=True
