@@ -6,7 +6,8 @@
   chart; of these, to the ones whose tag stood there or whose values the template reads, if there are any (causes.py).
   If it is still there without them, they get their values back; if it is still there with other values of the same subchart, no
   image is pinned by values of that subchart.
-- It is a hash of all values: no image is pinned by values that this chart sees.
+- It is a hash of all values: no image is pinned by values that this chart sees. Where a template prints them all as text, that goes
+  for each image whose digest shows there.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ class CollateralBlame:
         causes: Causes,
         suspicions: Suspicions,
         hashes_all_values: Callable[[str, str], bool],
+        prints_all_values: Callable[[str], bool],
     ) -> None:
-        """hashes_all_values: as Search has it."""
+        """hashes_all_values, prints_all_values: as Search has them."""
         self._state, self._causes, self._suspicions = state, causes, suspicions
-        self._hashes_all_values = hashes_all_values
+        self._hashes_all_values, self._prints_all_values = hashes_all_values, prints_all_values
         self._unexplained: frozenset[Effect] = frozenset()
         """The differences of the last render that show no digest."""
 
@@ -113,6 +115,10 @@ class CollateralBlame:
         else:
             self._note_spilling(group, paths, result.collateral if certain else ())
             group.leave_paths(paths)
+            printing = {leaf[0] for leaf, after in certain if "\n" in after and self._prints_all_values(leaf[0])}
+            for scope in set(map(scope_of, printing)):  # whatever is set there shows
+                self._state.tried.add_chart(scope)
+                group.leave_seen(scope)
 
     def _note_spilling(self, group: Group, paths: Collection[ValuePath], collateral: Iterable[Difference]) -> None:
         """Note which of these paths of a group show in differences as a whole, apart from its own reference."""

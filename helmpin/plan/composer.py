@@ -81,6 +81,7 @@ class Composer:
             cache(self._reads),
             cache(self._asks),
             cache(self._hashes_all_values),
+            cache(self._prints_all_values),
         )
 
     def set_by(self, uses: Iterable[ImageUse]) -> dict[str, tuple[str, ...]]:
@@ -257,6 +258,10 @@ class Composer:
     def _hashes_all_values(self, source: str, word: str) -> bool:
         """Whether a template prints a hash of all values on a line with a word."""
         return any(self._hints.hashes_all_values(path, word) for path in self._paths(source))
+
+    def _prints_all_values(self, source: str) -> bool:
+        """Whether a template prints all values as text."""
+        return any(map(self._hints.prints_all_values, self._paths(source)))
 
     def _folder(self, source: str) -> str:
         """The folder of the chart of `source`."""

@@ -49,18 +49,19 @@ class Search:
         reads: Callable[[str], Collection[ValuePath]] = lambda _: (),
         asks: Callable[[str], Collection[ValuePath]] = lambda _: (),
         hashes_all_values: Callable[[str, str], bool] = lambda *_: False,
+        prints_all_values: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
         by their whole path, itself or in the named templates that it uses; asks: those that it does in a condition.
         reads_on_lines: those that it reads itself on lines with a word (on any line: ''). hashes_all_values: whether a source
-        prints a hash of them all on a line with a word."""
+        prints a hash of them all on a line with a word; prints_all_values: whether it prints them all as text."""
         facts, self._reads = list(facts), reads
         groups, nulled = groups_of(facts, values, scan)
         self._state = SearchState(facts, groups, nulled)
         suspicions = Suspicions()
         causes = Causes(groups, self._state.active, suspicions, reads_on_lines, reads, asks)
         self._unpinned = UnpinnedBlame(self._state, causes, reads_on_lines, reads)
-        self._collateral = CollateralBlame(self._state, causes, suspicions, hashes_all_values)
+        self._collateral = CollateralBlame(self._state, causes, suspicions, hashes_all_values, prints_all_values)
         self._attempts = self._repairs = 0
         self.tried = self._state.tried
         """What it has tried and rejected."""

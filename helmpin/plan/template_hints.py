@@ -32,6 +32,11 @@ _NO_REFERENCE = re.compile(
 _IS_PART = re.compile(r"(tag|repository|registry)$", re.IGNORECASE)
 _CUTS_DIGEST = re.compile(r"\b(?:split\w*|regex\w+|mustRegex\w+)\b[^}\n]*@")
 _HASHES, _ALL_VALUES = re.compile(r"\b(?:sha\d+|adler32|md5)sum\b"), re.compile(r"(?<![\w.])\$?\.Values(?![\w.])")
+_PRINTS_ALL_VALUES = re.compile(
+    r"\s*(?:to[A-Z]\w+\s+\$?\.Values(?![\w.])|\$?\.Values\s*\|\s*(?:mustT|t)o[A-Z])(?!.*\bfrom(?:Yaml|Json)\b)",
+    re.DOTALL,
+)
+"""An action that prints all values as YAML or JSON, and does not only copy them."""
 _IMAGE_KEY = re.compile(r"mage[\"']?:")
 _CONDITIONS = frozenset({"if", "else", "with"})
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -148,6 +153,10 @@ class TemplateHints:
         lines = (line for text in self._texts_of(path) for line in text.splitlines() if has_word(line, word))
         codes = (action.code for line in lines for text in self._with_named(line) for action in actions(text))
         return any(_HASHES.search(code) and _ALL_VALUES.search(code) for code in codes)
+
+    def prints_all_values(self, path: str) -> bool:
+        """Whether a template file, or a named template that it uses, prints all values as text: `{{ .Values | toPrettyJson }}`."""
+        return any(_PRINTS_ALL_VALUES.match(action.code) for text in self._texts_of(path) for action in actions(text))
 
     def asks(self, path: str) -> set[ValuePath]:
         """Those of reads() that are read in a condition, which may print something else if they are set."""

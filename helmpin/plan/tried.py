@@ -35,7 +35,7 @@ class Tried:
         self._spilling[key].add(path)
 
     def add_chart(self, scope: tuple[str, ...]) -> None:
-        """Add a chart that prints a hash of all its values: whatever is set for it shows elsewhere."""
+        """Add a chart that prints all its values, or a hash of them: whatever is set for it shows elsewhere."""
         self._left.add(scope)
 
     def spills(self, key: UseKey, path: ValuePath) -> bool:

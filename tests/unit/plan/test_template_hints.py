@@ -198,3 +198,23 @@ def test_a_template_that_prints_a_hash_of_all_values(text: str, hashes: bool) ->
     )
     hints = TemplateHints({"templates/a.yaml": text, "templates/_helpers.tpl": helpers})
     assert hints.hashes_all_values("templates/a.yaml", "sum") == hashes
+
+
+@pytest.mark.parametrize(
+    ("text", "prints"),
+    [
+        ("{{ .Values | toPrettyJson | indent 4 }}", True),
+        ("{{- toYaml $.Values | nindent 2 }}", True),
+        ('{{ include "x.all" . }}', True),
+        ("{{ $copy := .Values | toYaml | fromYaml }}", False),
+        ("{{ .Values | toYaml | fromYaml }}", False),
+        ("{{ toYaml .Values.pod }}", False),
+        ("{{ .Values.pod | toYaml }}", False),
+        ("{{ with .Values }}{{ end }}", False),
+        ("{{ range $key, $value := .Values }}{{ end }}", False),
+    ],
+)
+def test_a_template_that_prints_all_values(text: str, prints: bool) -> None:
+    helpers = '{{ define "x.all" }}{{ mustToJson .Values }}{{ .Values | mustToJson }}{{ end }}'
+    hints = TemplateHints({"templates/a.yaml": text, "templates/_helpers.tpl": helpers})
+    assert hints.prints_all_values("templates/a.yaml") == prints
