@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
@@ -29,6 +29,7 @@ def at_anchor(sought: Sought, anchor: Anchor) -> Iterator[Candidate]:
         yield from [*alone, *(_with(candidate, setting) for candidate in alone for setting in emptied)]
     if anchor.whole:
         yield sought.whole(anchor.path)
+    yield from (sought.tagged(beside.at(k), end) for k, end in beside.ends)
     for k in beside.tag_keys[:2]:
         yield from (sought.tagged(beside.at(k), tag) for tag in beside.tags(k, sought.tag))
         if sought.scan.takes_digests_as_tags:
@@ -73,6 +74,8 @@ class MapAround:
         if tag and not own and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
             more = (k for k, v in beside.items() if k not in mine and text_of(v) == tag)
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
+        self.ends = [] if own or not isinstance(beside, dict) else list(_ends(beside, tagged, tag))
+        """The keys of what follows the tag here, as the image shows, each with its text: `arch: arm64` for 1.0-arm64."""
         self.has_another_tag = any(map(text_of, tagged.values())) and not fitting
         """Whether the tag here is set, and cannot be the image's."""
         self.is_another = not tag and any(map(text_of, tagged.values()))
@@ -100,6 +103,17 @@ class MapAround:
     def at(self, key: str) -> ValuePath:
         """The path of a key."""
         return (*self.parent, key)
+
+
+def _ends(beside: Mapping[str, Any], tagged: Collection[str], tag: str) -> Iterator[tuple[str, str]]:
+    """The keys of a map, with their texts, that end a tag which begins as one of its tag keys says. tagged: these."""
+    starts = [
+        start for start in (text_of(beside[k]) for k in tagged) if start and start != tag and tag.startswith(start)
+    ]
+    for k, v in beside.items():
+        end = text_of(v) if isinstance(v, str) and k not in tagged else ""
+        if end and any(re.fullmatch("[-._]?", tag[len(start) : -len(end)]) and tag.endswith(end) for start in starts):
+            yield k, end
 
 
 def _is_placeholder(text: str) -> bool:

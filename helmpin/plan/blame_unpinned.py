@@ -85,8 +85,23 @@ class UnpinnedBlame:
             self._state.note(own, f"{shown(group.current())}: {gives(own[0], result)}")
             if any(use.key not in result.failing for use in group.uses):
                 self._split_off(group, own)
+                group.proven = True
             else:
                 group.fail(result.images.get(use.key, "") for use in own)
+
+    def split_by_templates(self, blamed: Collection[Group]) -> None:
+        """Split off the uses of groups, which have just lost a value that they shared, whose templates read another of the values
+        that may pin them now. blamed: these groups."""
+        for group in blamed:
+            here = [use for use in group.uses if group.read_among(self._reads_on_lines(use.source, ""))]
+            spare = {setting.path for candidate in group.spare() for setting in candidate.settings}
+            elsewhere = [
+                use
+                for use in group.uses
+                if use not in here and any(group.is_read(path, self._reads_on_lines(use.source, "")) for path in spare)
+            ]
+            if here and len(here) + len(elsewhere) == len(group.uses) and elsewhere:
+                self._split_off(group, elsewhere)
 
     def blame_templates(
         self, attempt: Attempt, result: Comparison, blamed: Collection[Group], before: Standing
@@ -142,7 +157,6 @@ class UnpinnedBlame:
             split_off = Group(group.image, group.digest, group.scope, [list(candidates_left)])
             split_off.uses = uses
             self._state.groups.append(split_off)
-        group.proven = True
         if apart:
             group.uses = [use for use in group.uses if use not in bad]
         else:

@@ -114,6 +114,7 @@ class Search:
         before = self._state.standing()
         blamed = self._collateral.blame(result)
         self._unpinned.blame_values(result, blamed, overridden)
+        self._unpinned.split_by_templates(blamed)
         self._unpinned.blame_templates(attempt, result, blamed, before)
         if self._state.standing() == before:
             self._blame_all(result)

@@ -51,6 +51,26 @@ def first(image: str, values: dict[str, Any], template: str = "", scope: tuple[s
         ("t/web:1.2", {"image": "t/web:1.2"}, {"image": f"t/web:1.2@{DIGEST}"}),
         ("t/web", {"image": "t/web"}, {"image": f"t/web:latest@{DIGEST}"}),
         ("t/web", {"image": {"repository": "t/web", "tag": ""}}, {"image.repository": f"t/web:latest@{DIGEST}"}),
+        (
+            "t/web:1.2-arm64",
+            {"image": {"repository": "t/web", "tag": "1.2", "arch": "arm64"}},
+            {"image.arch": f"arm64@{DIGEST}"},
+        ),
+        (
+            "t/web:1.2-alpine",
+            {"image": {"repository": "t/web", "tag": "1.2", "variant": "-alpine"}},
+            {"image.variant": f"-alpine@{DIGEST}"},
+        ),
+        (
+            "t/web:1.2-alpine",
+            {"image": {"repository": "t/web", "tag": "1.2-alpine", "variant": "alpine"}},
+            {"image.tag": f"1.2-alpine@{DIGEST}"},
+        ),
+        (
+            "t/web:1.2-slim-arm64",
+            {"image": {"repository": "t/web", "tag": "1.2", "arch": "arm64"}},
+            {"image.tag": f"1.2-slim-arm64@{DIGEST}"},
+        ),
         ("r.io/t/web:1", {"registry": "r.io", "image": "t/web", "tag": 1}, {"tag": f"1@{DIGEST}"}),
         ("t/web:8", {"image": {"repository": "t/web", "tag": 8.0}}, {"image.tag": f"8@{DIGEST}"}),
         (
