@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from helmpin.arguments import is_on
+from helmpin.chart.setargs import lookup
 from helmpin.errors import HelmFailed
 from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
@@ -21,6 +23,7 @@ from helmpin.release.undo import (
     nulls_a_digest,
     restoring,
     with_defaults,
+    with_null_default,
     without_digests,
 )
 from helmpin.render.coalesce import coalesced, holds_list, holds_null, with_nulls
@@ -124,10 +127,14 @@ def _all_values(task: Task, chart: Chart, previous: Previous) -> tuple[str, bool
     have nothing."""
     at = ["--all", "--revision", str(previous.revision), "--output=json"]
     values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
-    undo = previous.undo
+    undo, defaults = previous.undo, cache(partial(chart_defaults, task.helm, task.release))
     if previous.is_undo_of_earlier:
-        undo = tuple(with_defaults(previous, chart_defaults(task.helm, task.release, previous.revision)))
+        undo = tuple(with_defaults(previous, defaults(previous.revision)))
     values = without_digests(values, undo)
+    nulls = [entry for entry in undo if entry.was is None]
+    for entry in nulls if task.helm.version < (4, 0, 0) else ():
+        is_reused = lookup(defaults(previous.revision), entry.path) is not None  # plain helm has made ours the chart's
+        values = with_null_default(values, entry, defaults(previous.recorded if is_reused else previous.revision))
     chart_values = "\n".join(text for *_, text in chart.values_files())
     among_defaults = undo_among_defaults(task.helm, task.release, previous, values, chart_values)
     return for_helm(without_digests(values, among_defaults)), bool(among_defaults)

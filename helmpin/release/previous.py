@@ -40,8 +40,8 @@ class Previous(NamedTuple):
     config: Mapping[str, Any]
     undo: tuple[Undo, ...]
     """For each digest that helm-pin put into `config`: what stood there before."""
-    is_undo_of_earlier: bool = False
-    """Whether an earlier revision has that record: plain helm has made `revision`, with another version of the chart perhaps."""
+    recorded: int = 0
+    """The revision whose record that is; 0 if there is none."""
     bad_record: VerificationFailed | None = None
     """Why these digests cannot be known. It does not matter if no values are reused."""
 
@@ -49,6 +49,11 @@ class Previous(NamedTuple):
     def installs_anew(self) -> bool:
         """Whether `helm upgrade --install` installs: the release was uninstalled with --keep-history."""
         return self.status == "uninstalled"
+
+    @property
+    def is_undo_of_earlier(self) -> bool:
+        """Whether plain helm has made `revision`, with another version of the chart perhaps: an earlier one has the record."""
+        return self.recorded != self.revision
 
     @property
     def has_run(self) -> bool:
@@ -96,13 +101,13 @@ class PreviousReading:
                 revision, _, record, config = json.loads(self._start(deployed).output())
         values = _decoded(config) or {}
         bad_record: VerificationFailed | None = None
-        undo: Iterable[Undo] = ()
+        recorded, undo = 0, tuple[Undo, ...]()
         text = _decoded(record)
         try:
             if text:
-                undo = self._undo(revision, text)
+                recorded, undo = revision, self._undo(revision, text)
             elif _may_hold_pins(values):
-                undo = self._kept_undo(revision, values)
+                recorded, undo = self._kept_undo(revision, values)
         except VerificationFailed as error:
             bad_record = error
         undo = tuple(entry for entry in undo if lookup(values, entry.path) is not None)
@@ -112,7 +117,7 @@ class PreviousReading:
             status=status,
             config=values,
             undo=undo,
-            is_undo_of_earlier=not text,
+            recorded=recorded,
             bad_record=bad_record,
         )
 
@@ -130,8 +135,9 @@ class PreviousReading:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
         return max((int(row["revision"]) for row in rows if row.get("status") == "deployed"), default=None)
 
-    def _kept_undo(self, revision: int, values: Mapping[str, Any]) -> Iterable[Undo]:
-        """For a revision that plain helm has made: what undoes the digests in its values that helm-pin put there earlier."""
+    def _kept_undo(self, revision: int, values: Mapping[str, Any]) -> tuple[int, tuple[Undo, ...]]:
+        """For a revision that plain helm has made: what undoes the digests in its values that helm-pin put there earlier, and the
+        revision that has it in its record."""
         from helmpin.release import revisions
 
         found = {info.stored.revision: info for info in revisions.read_all(self._helm, self._release).found}
@@ -139,10 +145,11 @@ class PreviousReading:
         while source and not source.stored.record_text:
             source = found.get(_source_of(source, found))
         if source is None:
-            return ()
+            return 0, ()
         pinned = source.stored
         config = _decoded(json.loads(self._start(pinned.revision).output())[3])
-        return still_there(self._undo(pinned.revision, pinned.record_text), config or {}, values)
+        undo = self._undo(pinned.revision, pinned.record_text)
+        return pinned.revision, tuple(still_there(undo, config or {}, values))
 
     def _undo(self, revision: int, text: str) -> tuple[Undo, ...]:
         """Those of a record. Raises VerificationFailed."""

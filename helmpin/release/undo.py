@@ -108,6 +108,18 @@ def with_defaults(previous: Previous, defaults: Mapping[str, Any]) -> Iterator[U
         yield entry if entry.supplied or is_ours else Undo(path, default, False, entry.user_depth)
 
 
+def with_null_default(values: Mapping[str, Any], entry: Undo, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A revision's computed values without a digest, with the null that its chart has there. Helm 3 computes it, too: it takes the
+    default of a subchart away (pkg/chartutil/coalesce.go)."""
+    out = copy.deepcopy(dict(values))
+    for depth in range(entry.user_depth, len(entry.path)):
+        key, outer, beside = entry.path[depth], lookup(defaults, entry.path[:depth]), lookup(out, entry.path[:depth])
+        is_null = isinstance(outer, dict) and key in outer and outer[key] is None
+        if is_null and isinstance(beside, dict) and not beside.get(key):
+            beside[key] = None
+    return out
+
+
 def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:
     """A revision's computed values, with the chart's defaults, without helm-pin's digests. A map that is empty then stays: it may
     be the chart's, whose templates read in it."""

@@ -491,3 +491,31 @@ def noise(seed: int) -> str:
     import random
 
     return base64.b64encode(random.Random(seed).randbytes(30_000)).decode()
+
+
+UMBRELLA = {
+    "values.yaml": CHART["values.yaml"] + "db: {image: {tag: null}, port: null}\n",
+    "charts/db/Chart.yaml": 'apiVersion: v2\nname: db\nversion: 1.0.0\nappVersion: "0.9"\n',
+    "charts/db/values.yaml": "image: {repository: example.com/team/db, tag: '1'}\nport: 5432\nnote: ''\n",
+    "charts/db/templates/db.yaml": """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}-db, annotations: {note: {{ quote .Values.note }}, port: {{ quote .Values.port }}}}
+template:
+  spec: {containers: [{name: db, image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"}]}
+""",
+}
+
+
+def test_null_of_a_chart_over_a_default_of_its_subchart(twins: Twins) -> None:
+    """What Helm makes of it differs between its versions, and between its two ways of reusing values."""
+    step = partial(twins.both, "upgrade", values=False)  # the tag in them is no default of theirs
+    written(twins.chart, UMBRELLA)
+    step("--install")
+    for flag in ("--reuse-values", "--reset-then-reuse-values", "--reuse-values"):
+        step(flag, "--set", "db.note=x")
+    step("--reuse-values", "--set", "db.note=y", plain=True)
+    step("--reuse-values")
+    written(twins.chart, {"values.yaml": CHART["values.yaml"] + "db: {image: {}, port: 1}\n"})
+    step("--reuse-values", "--set", "db.note=z")
+    step("--reset-values")

@@ -20,6 +20,7 @@ from helmpin.release.undo import (
     nulls_a_digest,
     restoring,
     with_defaults,
+    with_null_default,
     without_digests,
 )
 from helmpin.render.coalesce import coalesced, holds_list, with_nulls
@@ -286,6 +287,25 @@ def test_defaults_that_hold_our_digests_are_none() -> None:
     config = {"image": {"tag": PINNED}, "rows": [{"image": f"a:1@{A}"}]}
     undo = (DEFAULT, Undo(("rows", 0, "image"), "a:1", False, 0))
     assert tuple(with_defaults(previous(config, *undo), copy.deepcopy(config))) == undo
+
+
+@pytest.mark.parametrize(
+    ("values", "defaults", "user_depth", "wanted"),
+    [
+        ({"db": {"image": {}}}, {"db": {"image": {"tag": None}}}, 0, {"db": {"image": {"tag": None}}}),
+        ({"db": {"image": {}}}, {"db": {"image": None}}, 0, {"db": {"image": None}}),
+        ({"db": {"image": {}}}, {"db": {"image": None}}, 2, {"db": {"image": {}}}),
+        ({"db": {"image": {"name": "x"}}}, {"db": {"image": None}}, 1, {"db": {"image": {"name": "x"}}}),
+        ({"db": {"image": {}}}, {"db": {"image": {"tag": "1"}}}, 0, {"db": {"image": {}}}),
+        ({"db": {"image": {}}}, {"db": {"image": {}}}, 0, {"db": {"image": {}}}),
+        ({"db": {}}, {}, 0, {"db": {}}),
+    ],
+)
+def test_a_null_of_the_chart_comes_back(
+    values: dict[str, Any], defaults: dict[str, Any], user_depth: int, wanted: dict[str, Any]
+) -> None:
+    entry = Undo(("db", "image", "tag"), None, False, user_depth)
+    assert with_null_default(values, entry, defaults) == wanted
 
 
 # -- computed values ----------------------------------------------------------------------------------------------------
