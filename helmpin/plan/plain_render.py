@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from helmpin.arguments import is_on
-from helmpin.chart.setargs import lookup
+from helmpin.chart.setargs import dotted_key, lookup
 from helmpin.errors import HelmFailed
 from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
@@ -26,13 +27,13 @@ from helmpin.release.undo import (
     with_null_default,
     without_digests,
 )
-from helmpin.render.coalesce import coalesced, holds_list, holds_null, with_nulls
+from helmpin.render.coalesce import coalesced, holds_list, with_nulls, without_nulls
 from helmpin.render.values import ValuesInput, values_flag
 
 if TYPE_CHECKING:
     from helmpin.chart.setargs import Setting
     from helmpin.chart.stage import Chart
-    from helmpin.helm import HelmProcess
+    from helmpin.helm import Helm, HelmProcess
     from helmpin.plan.rendered import Rendered
     from helmpin.plan.task import Task
     from helmpin.render.merged_values import MergedValues
@@ -59,6 +60,8 @@ class Reuse(NamedTuple):
     """The previous revision's values as JSON, if they become the chart's defaults (--reuse-values)."""
     implied: bool = False
     """Whether helm reuses values because the user gives none."""
+    helm: Helm | None = None
+    """What merges the user's values; None if there is no `previous`."""
 
     def arguments_for(self, settings: Sequence[Setting] = ()) -> tuple[list[str], ValuesInput | None]:
         """The flags that come before the values, and the values. None stands for the user's own values; all values, including
@@ -76,15 +79,24 @@ class Reuse(NamedTuple):
         if not (nulls or changes_a_reused_list(self.previous, self.given, paths)):
             restored = restoring(self.previous, paths)
         if restored is None:
-            whole = coalesced(self.given, config_without_digests(self.previous))
-            merged = with_nulls(whole, self.given)
-            resets = nulls or comes_back(self.previous, merged, paths)
-            # after all values the user's own flags: a whole number given by --set is an int64, and in a file a float64
-            again = () if resets and holds_null(self.given) else self.flags.arguments
-            values = self._values_flag_for(whole if resets else merged)
-            return ["--reset-values" if resets else REUSE], ValuesInput((values, *again), self.flags.originals)
+            old = config_without_digests(self.previous)
+            whole = coalesced(self.given, old)
+            resets = nulls or comes_back(self.previous, with_nulls(whole, self.given), paths)
+            if not resets:
+                whole = with_nulls(coalesced(self.given, without_nulls(old)), self.given)
+            arguments = (self._values_flag_for(whole), *self._whole_numbers())
+            return ["--reset-values" if resets else REUSE], ValuesInput(arguments, self.flags.originals)
         flag = REUSE if self.implied and (settings or restored) else self.flag
         return [*([flag] if flag else []), *([self._values_flag_for(restored)] if restored else [])], None
+
+    def _whole_numbers(self) -> list[str]:
+        """The flags for the whole numbers that the user gives: by --set, as here, one is an int64, in a file a float64. The user's
+        own flags would do more: --set-json replaces a map."""
+        from helmpin.render.merged_values import whole_numbers
+
+        if self.helm is None or not any(re.match("--set(=|$)", word) for word in self.flags.arguments):
+            return []
+        return [f"--set={dotted_key(path)}={number}" for path, number in whole_numbers(self.helm, self.flags)]
 
     def _values_flag_for(self, values: Mapping[str, Any]) -> str:
         from hashlib import sha256
@@ -118,6 +130,7 @@ def _reuse(task: Task, chart: Chart, previous: Previous | None, given: Mapping[s
         flags=task.values,
         defaults=defaults,
         implied=implied,
+        helm=task.helm,
     )
     return reuse, True
 

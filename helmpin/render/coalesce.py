@@ -32,6 +32,15 @@ def with_nulls(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
     return out
 
 
+def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without the keys that are null. A null over a null would remove it."""
+    return {
+        key: without_nulls(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
 def holds_list(node: Any) -> bool:
     """Whether values hold a list."""
     return isinstance(node, list) or (isinstance(node, dict) and any(map(holds_list, node.values())))

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
+from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.private import Folder
 from helmpin.render.helm_probe import one_template_chart
 from helmpin.render.probe import PROBE_TEXT
 from helmpin.render.values import ValuesInput
+
+_WHOLE_NUMBERS = """\
+{{- define "numbers" }}
+{{- $path := .path }}
+{{- if kindIs "map" .value }}
+{{- range $key, $value := .value }}{{ template "numbers" dict "path" (append $path $key) "value" $value }}{{ end }}
+{{- else if kindIs "slice" .value }}
+{{- range $i, $value := .value }}{{ template "numbers" dict "path" (append $path $i) "value" $value }}{{ end }}
+{{- else if kindIs "int64" .value }}
+- {{ list $path .value | toJson }}
+{{- end }}
+{{- end }}
+numbers:
+{{- template "numbers" dict "path" list "value" .Values }}
+"""
+"""A template that prints each whole number of the values, which only --set gives, with its path, on a line."""
 
 
 class MergedValues:
@@ -34,3 +53,20 @@ class MergedValues:
                 except HelmFailed as error:
                     raise self._given.in_users_words(error) from None
         return self._values
+
+
+@lru_cache(maxsize=1)
+def whole_numbers(helm: Helm, given: ValuesInput) -> tuple[tuple[ValuePath, int], ...]:
+    """The whole numbers among the values that the user gives, with their paths: for Helm int64, as only --set gives
+    (pkg/strvals), and not float64, as in a values file. Raises HelmFailed."""
+    with Folder() as folder:
+        chart = one_template_chart(folder, _WHOLE_NUMBERS)
+        printed = helm.run(["template", "probe", chart, *given.arguments])
+    return tuple(_read(printed))
+
+
+def _read(printed: str) -> Iterator[tuple[ValuePath, int]]:
+    for line in printed.splitlines():
+        if line.startswith("- "):
+            path, number = json.loads(line[2:])
+            yield tuple(path), number

@@ -229,7 +229,17 @@ data: {port: '{{ printf "%d %T" .Values.probe.port .Values.probe.port }}', large
     twins.both("upgrade", flag, "--set", "probe.port=9091")
     twins.both("rollback", "3", chart=False)
     twins.both("upgrade", flag, "--set", "probe.port=9092,odd.large=1000660002")
+    twins.both("upgrade", flag, "--set", "odd.large=9007199254740995,none=null,probe.path=null,odd.rows[0].n=1000660003")
     twins.both("upgrade", flag, "--set", "image.tag=20261130")
+
+
+@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+def test_a_map_given_as_json_is_merged_into_the_reused_one(flag: str, twins: Twins) -> None:
+    """With its nulls: a null over a null would remove it."""
+    written(twins.chart, CHART)
+    twins.both("upgrade", "--install", "--set-json", 'odd={"a": null, "b": 1}')
+    twins.both("upgrade", flag, "--set-json", 'odd={"c": 1}')
+    twins.both("upgrade", flag, "--set-json", 'odd={"a": 2, "b": null}', "--set", "image.pullPolicy=Always")
 
 
 def test_what_plain_helm_was_given_and_nothing_shows_is_reused(twins: Twins) -> None:
