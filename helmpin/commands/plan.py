@@ -24,7 +24,9 @@ if TYPE_CHECKING:  # what shows a plan is imported when there is one, so that he
 
 FOR_OTHERS = ("values", "kustomize", "images")
 """Output for other tools, which is complete or refused."""
-_NO_FLAG = "no flag makes helm reuse the values without earlier digests, or with these nulls"
+_NO_FLAG = (
+    "no flag makes helm reuse the values and take out earlier digests, keep these nulls, or change an image in a list"
+)
 
 
 def run(request: Request) -> int:

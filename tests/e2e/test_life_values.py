@@ -229,7 +229,9 @@ data: {port: '{{ printf "%d %T" .Values.probe.port .Values.probe.port }}', large
     twins.both("upgrade", flag, "--set", "probe.port=9091")
     twins.both("rollback", "3", chart=False)
     twins.both("upgrade", flag, "--set", "probe.port=9092,odd.large=1000660002")
-    twins.both("upgrade", flag, "--set", "odd.large=9007199254740995,none=null,probe.path=null,odd.rows[0].n=1000660003")
+    twins.both(
+        "upgrade", flag, "--set", "odd.large=9007199254740995,none=null,probe.path=null,odd.rows[0].n=1000660003"
+    )
     twins.both("upgrade", flag, "--set", "image.tag=20261130")
 
 
@@ -519,7 +521,7 @@ template:
 
 def test_null_of_a_chart_over_a_default_of_its_subchart(twins: Twins) -> None:
     """What Helm makes of it differs between its versions, and between its two ways of reusing values."""
-    step = partial(twins.both, "upgrade", values=False)  # the tag in them is no default of theirs
+    step = partial(twins.both, "upgrade")
     written(twins.chart, UMBRELLA)
     step("--install")
     for flag in ("--reuse-values", "--reset-then-reuse-values", "--reuse-values"):

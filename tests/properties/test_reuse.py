@@ -29,6 +29,7 @@ rows: [{name: one, image: "example.com/team/one:1"}, {name: two, image: "example
 given: {text: none, deep: {a: 1, b: two}}
 list: [x, "y", 1.5]
 sub: {image: example.com/team/sub:VERSION}
+low: {image: {tag: null}, port: null}
 """
 TEMPLATES = {
     "templates/app.yaml": """\
@@ -70,6 +71,16 @@ apiVersion: v1
 kind: PodTemplate
 metadata: {name: {{ .Release.Name }}-sub, annotations: {env: {{ toJson .Values.env | quote }}}}
 template: {spec: {containers: [{name: sub, image: {{ .Values.image }}}]}}
+""",
+    "charts/low/Chart.yaml": 'apiVersion: v2\nname: low\nversion: 1.0.0\nappVersion: "0.9"\n',
+    "charts/low/values.yaml": 'image: {repository: example.com/team/low, tag: "5"}\nport: 80\n',
+    "charts/low/templates/low.yaml": """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}-low, annotations: {port: {{ quote .Values.port }}}}
+template:
+  spec:
+    containers: [{name: low, image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"}]
 """,
 }
 ZOO = [
@@ -170,6 +181,8 @@ NULLS = [
     "rows",
     "sub.env",
     "side.tag",
+    "low.port",
+    "low.image.tag",
 ]
 SET = [
     "image.tag=main",
@@ -181,18 +194,31 @@ SET = [
     "list[0]=z",
     "sub.env.z=1e5",
     "rows[0].name=q,rows[0].image=example.com/team/q:1",
+    "given.big=9007199254740993",
+    "list[1]=1000660003,given.none=null",
+    "low.port=8080",
+    "low.image.tag=6",
+]
+SET_JSON = [
+    'given={"z": 1}',
+    'given={"deep": {"a": null, "c": 2}}',
+    'given={"text": null, "deep": null}',
+    'sub.env={"z": [1]}',
+    'image={"pullPolicy": "Always"}',
+    'low={"port": 1}',
 ]
 REUSE = [*["--reuse-values", "--reset-then-reuse-values"] * 3, "", "", "--reset-values"]
 
 
 @st.composite
 def upgrades(draw: st.DrawFn) -> tuple[Any, ...]:
-    """An upgrade: by helm-pin or by helm alone, how it reuses, a values file (None: no file), and --set flags."""
+    """An upgrade: by helm-pin or by helm alone, how it reuses, a values file (None: no file), and flags for single values."""
     plain = draw(st.sampled_from([False, False, False, True]))
     file = draw(st.one_of(st.none(), st.none(), st.just({}), settings_of))
-    own = draw(st.lists(st.one_of(st.sampled_from(SET), st.sampled_from(NULLS).map("{}=null".format)), max_size=2))
+    single = st.one_of(st.sampled_from(SET), st.sampled_from(NULLS).map("{}=null".format), st.sampled_from(SET_JSON))
+    own = draw(st.lists(single, max_size=2))
     if plain:  # what plain helm does to digests that it does not know about: docs/upgrade.md
-        own = [text for text in own if not text.startswith(("side.tag", "image.tag", "rows=null"))]
+        own = [text for text in own if not text.startswith(("side.tag", "image.tag", "low.image", "rows=null"))]
         file = {key: value for key, value in file.items() if key not in ("image", "side")} if file else file
     return ("upgrade", plain, draw(st.sampled_from(REUSE)), file, own)
 
@@ -282,4 +308,4 @@ def arguments(folder: Path, number: int, reuse: str, file: Mapping[str, Any] | N
         path = folder / f"values-{number}.yaml"
         path.write_text(json.dumps(file, ensure_ascii=False) if file else "# nothing\n")
         given += ["-f", str(path)]
-    return given + [part for text in own for part in ("--set", text)]
+    return given + [part for text in own for part in ("--set-json" if text in SET_JSON else "--set", text)]

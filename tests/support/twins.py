@@ -151,7 +151,8 @@ def values_differ(ours: Any, plain: Any, defaults: Any, path: str = "values") ->
         pairs = enumerate(zip(ours, plain, strict=True))
         return [text for i, (a, b) in pairs for text in values_differ(a, b, None, f"{path}[{i}]")]
     if isinstance(ours, str) and DIGEST.search(ours) and ours != plain:
-        before = "" if plain is None else str(plain)  # an untagged image becomes itself at `latest` and its digest
+        before = DIGEST.sub("", ours) if plain is None else str(plain)  # the template may have a default for a tag
+        # an untagged image becomes itself at `latest` and its digest
         same = not isinstance(plain, dict | list) and DIGEST.sub("", ours) in (before, f"{before}:latest")
         return [] if same else [f"{path}: {ours!r} is not {plain!r} with a digest"]
     return [] if type(ours) is type(plain) and ours == plain else [f"{path}: {ours!r} is not {plain!r}"]
