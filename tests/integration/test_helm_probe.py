@@ -16,7 +16,7 @@ from helmpin.arguments import Given
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.render.helm_probe import read_source
-from helmpin.render.merged_values import MergedValues
+from helmpin.render.merged_values import MergedValues, whole_numbers
 from helmpin.render.values import ValuesInput, read_values
 from scripts.devtools.binaries import binary
 
@@ -53,6 +53,16 @@ def test_values_are_merged_as_helm_merges_them(helm: Helm, tmp_path: Path) -> No
     merged = MergedValues(helm, ValuesInput(tuple(arguments)))
     assert merged.result() == {"x": {"v": None, "z": [3], "w": ["p", "q"]}, "false": 8, "s": "1"}
     assert merged.result() is merged.result()
+
+
+def test_whole_numbers_are_what_set_gives(helm: Helm, tmp_path: Path) -> None:
+    """Not those of files and JSON, nor what only looks like one."""
+    (tmp_path / "a").write_text("x: {v: 1, w: 2}\n")
+    texts = ["x.v=3,l={1,b},m[0].n=9007199254740993,text=05,float=1.5,none=null,is=true", r"a\.b.c\,d=7"]
+    given = [f"--values={tmp_path}/a", *(part for text in texts for part in ("--set", text))]
+    found = whole_numbers(helm, ValuesInput((*given, "--set-json", 'j={"n": 4}', "--set-string", "s=1")))
+    wanted = {("x", "v"): 3, ("l", 0): 1, ("m", 0, "n"): 2**53 + 1, ("a.b", "c,d"): 7}
+    assert dict(found) == wanted
 
 
 def test_values_that_helm_refuses(helm: Helm) -> None:
