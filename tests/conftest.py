@@ -39,6 +39,7 @@ sys.pycache_prefix, sys.dont_write_bytecode = str(cache() / "compiled"), False
 # A shell starts what runs in its background with these ignored, and children inherit that: the tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # A busy machine is no defect of what is tested. The same examples each time, others in a long run: see support/budget.py.
 hypothesis.settings.register_profile(
