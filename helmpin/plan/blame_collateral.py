@@ -160,9 +160,10 @@ class CollateralBlame:
         """Leave all values of each chart that has printed a hash of them all. Returns the groups that had some there, by chart."""
         left: dict[tuple[str, ...], list[Group]] = defaultdict(list)
         for difference in result.collateral:
-            source, (key, *_) = difference.leaf[0], words_of(difference)
+            source = difference.leaf[0]
             scope = scope_of(source)
-            if scope in left or not (_is_hash(difference) and self._hashes_all_values(source, key)):
+            is_other = scope in left or not _is_hash(difference)
+            if is_other or not any(self._hashes_all_values(source, word) for word in words_of(difference)):
                 continue
             self._state.tried.add_chart(scope)
             for group in self._state.active():
