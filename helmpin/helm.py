@@ -11,11 +11,12 @@ import subprocess  # not sh: see show()
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helmpin import env, prefetch, timeline
+from helmpin.cache import folder, write
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
@@ -230,7 +231,7 @@ class Helm:
         if command not in self._help:
             self._help[command] = self.run(["version", "--short"] if command == "version" else [command, "--help"])
             if cache:
-                _write_help(cache, self._help)
+                write(cache, json.dumps(self._help))
         return self._help[command]
 
     def _cache_file(self) -> Path | None:
@@ -245,7 +246,7 @@ class Helm:
         if not (is_program and binary.name.startswith("helm")):
             return None
         stat = binary.stat()
-        return env.cache_home() / "helm-pin" / f"helm-{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}.json"
+        return folder() / f"helm-{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}.json"
 
     def log(self, args: Sequence[str], began: float, seconds: float, program: str = "helm") -> None:
         """Note the time of one run; --debug prints its command line without its secrets. began: its time.perf_counter()."""
@@ -281,19 +282,6 @@ def _started(args: Sequence[str]) -> Iterator[None]:
         hint = f"set PATH so that {program} is found" if sought else ""
         why = error.strerror or str(error)
         raise HelmFailed(what, why=f"{program}: {why}" if program else why, hint=hint) from None
-
-
-def _write_help(cache: Path, texts: Mapping[str, str]) -> None:
-    """Cache the help by command, if there are space and permission."""
-    scratch = cache.with_suffix(f".{os.getpid()}")
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        scratch.touch(mode=0o600)
-        scratch.write_text(json.dumps(texts))
-        scratch.replace(cache)
-    except OSError:  # helm is asked again next time
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
 
 
 def _read_help(cache: Path) -> dict[str, str]:

@@ -126,6 +126,10 @@ class Chart:
             tree.write(path, text.encode(errors="surrogateescape"))
         return Chart(tree, self._directory)
 
+    def changes_from(self, before: Chart) -> dict[str, str]:
+        """The text of each file that another chart has not, or has otherwise, by path."""
+        return {path: _text(data) for path, data in self._tree.changes_from(before._tree).items()}
+
     def annotated(self, key: str, text: str) -> Chart:
         """The chart with one more annotation; every other byte of Chart.yaml stays. Raises HelmFailed."""
         from helmpin.chart.annotations import annotate
@@ -148,14 +152,14 @@ class Chart:
 
     @cached_property
     def _templates(self) -> Mapping[str, str]:
-        return {path: self._text(path).removeprefix("\ufeff") for path in self._tree.in_all_charts("templates/")}
+        return {path: self.text(path).removeprefix("\ufeff") for path in self._tree.in_all_charts("templates/")}
 
     def other_files(self) -> Iterator[str]:
         """The text of every other file that templates can read (`.Files`, crds/ too), of the chart and its dependencies."""
         templates = {*self._tree.in_all_charts("templates/")}
         for path in dict.fromkeys(self._tree.in_all_charts("")):
             if path not in templates and not path.endswith((".tgz", ".prov")):
-                yield self._text(path)
+                yield self.text(path)
 
     def all_metadata(self) -> dict[str, Mapping[str, Any]]:
         """Every Chart.yaml, of the chart and its dependencies, by path."""
@@ -172,13 +176,13 @@ class Chart:
 
     def crd_files(self) -> dict[str, str]:
         """The text of each of these files, by path. A byte order mark is dropped, as in templates."""
-        return {path: self._text(path).removeprefix("\ufeff") for path in self.crd_paths()}
+        return {path: self.text(path).removeprefix("\ufeff") for path in self.crd_paths()}
 
     def values_files(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
         """Every values.yaml: its path, the path of its chart in the values (`('db',)` for a subchart db), and its text. Those of
         outer charts, which win, come first."""
         for path, prefix in self._tree.values_files():
-            yield path, prefix, self._text(path)
+            yield path, prefix, self.text(path)
 
     def repeated(self) -> list[tuple[str, list[str]]]:
         """The subcharts that lie in charts/ more often than Chart.yaml lists them: see tree.py."""
@@ -188,8 +192,13 @@ class Chart:
         """Where what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml` may be; see tree.py. Raises Refused."""
         return self._tree.source_to_paths(source)
 
-    def _text(self, path: str) -> str:
-        return self._tree.read(path).decode(errors="surrogateescape")
+    def text(self, path: str) -> str:
+        """The text of a file. Raises KeyError."""
+        return _text(self._tree.read(path))
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="surrogateescape")
 
 
 @contextmanager

@@ -55,6 +55,18 @@ class Tree:
         tree, inner = self._locate(path, change=True)
         tree.files[inner] = File(data, time.time())
 
+    def changes_from(self, before: Tree) -> dict[str, bytes]:
+        """The files that another tree has not, or has otherwise, by path."""
+        changed = {
+            path: file.data
+            for path, file in self.files.items()
+            if path not in self._packed and (path not in before.files or file.data != before.files[path].data)
+        }
+        for path, tree in self._packed.items():
+            inner = tree.changes_from(before._unpacked(path))
+            changed.update((f"{path}/{name}", data) for name, data in inner.items())
+        return changed
+
     def packed(self, level: int = 0) -> Iterator[bytes]:
         """The whole chart as an archive, in pieces; unchanged packed dependencies stay byte for byte."""
         for path, tree in self._packed.items():

@@ -35,6 +35,7 @@ from helmpin.render.repeatable import PREFIX
 from helmpin.timeline import step
 
 if TYPE_CHECKING:
+    from helmpin.plan.head_start import HeadStart
     from helmpin.plan.one_for_all import OneForAll
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
@@ -53,10 +54,12 @@ class Composer:
         origins: Mapping[UseKey, ImageUse],
         fixed: Mapping[UseKey, Sequence[JobFollower]],
         hints: TemplateHints,
+        head_start: HeadStart | None = None,
     ) -> None:
         """base: the chart that the attempts change. compared: the same with fixed results in place of random ones, from which their
         renders are made. fixed: uses that the template must pin, because they keep a digest while other uses of the same values get
-        a new one, each with the other places to pin with it. hints: for the templates of both charts."""
+        a new one, each with the other places to pin with it. hints: for the templates of both charts. head_start: the first
+        render, if it may have been begun."""
         self._fixed = fixed
         self._rendered, self._wanted, self.origins = rendered, wanted, origins
         self._base, self._compared = base, compared
@@ -68,6 +71,7 @@ class Composer:
         self._values = rendered.origin.values or {}
         self.varying = Varying(rendered, base, compared, self._paths, self._hints.unfixed)
         self._places = Places(rendered.origin.documents, origins, wanted, fixed, self.varying)
+        self._head_start = head_start
         self.renders = 0
         """How many renders it has made."""
 
@@ -208,15 +212,17 @@ class Composer:
     def render(self, attempt: Attempt, record: Record) -> Render:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
+        arguments = self.arguments(attempt)
+        begun = self._head_start.take(renderer, chart, arguments) if self._head_start and not self.renders else None
         self.renders += 1
         try:
-            render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
+            render = renderer.render(chart, arguments, begun=begun, meanwhile=self._read_ahead)
         except HelmStopped:
             raise
         except HelmFailed as error:
             if PREFIX in error.why:  # the chart itself fails in its own words
                 self.renders += 1
-                renderer.render(self.chart(attempt, record, to_deploy=True), self.arguments(attempt))
+                renderer.render(self.chart(attempt, record, to_deploy=True), arguments)
             raise
         return render
 

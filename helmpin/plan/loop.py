@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from helmpin.config.settings import Settings
@@ -40,13 +39,14 @@ from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Search
 from helmpin.plan.template_hints import TemplateHints, hints_for
 from helmpin.policy import is_allowed
-from helmpin.release.record import Record
+from helmpin.release.record import Record, now
 from helmpin.render.diff import Comparison, compare
 from helmpin.render.needs import Needs, needs
 from helmpin.render.output import Render
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
+    from helmpin.plan.head_start import HeadStart
     from helmpin.plan.one_for_all import OneForAll
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
@@ -63,13 +63,14 @@ def make_plan(
     hints: TemplateHints | None = None,
     values_only: bool = False,
     relock: Callable[[], str] | None = None,
+    head_start: HeadStart | None = None,
 ) -> Plan:
     """Resolve the images of a render and find how to pin them.
 
     namespace: that of the release.
     lock: where digests come from before the registry is asked. hints: for the templates of `rendered.chart`, if they are known
     already. values_only: whether to search further for values where a template pin would do. relock: finds out how the lock gets
-    the digest of a Job.
+    the digest of a Job. head_start: the first attempt's render, if it may have been begun.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     hints = hints or hints_for(rendered.chart, rendered.compared)
@@ -77,11 +78,11 @@ def make_plan(
     with ended(start_others(rendered, hints)) as others:
         known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
         refuse_chance(rendered, others, settings.allow_unpinned)
-    composer = _composer(rendered, uses, known, hints)
+    composer = _composer(rendered, uses, known, hints, head_start)
     with ended(start_again(rendered, composer.varying.unfixed)) as again:
         refuse_chance(rendered, again, settings.allow_unpinned)
     noise = Noise(rendered, known.wanted.values(), composer.varying.unfixed)
-    created = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    created = head_start.created if head_start else now()
     outcomes = Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
     tried, outcomes = _found(composer, noise, outcomes, values_only=values_only)
     followers = tried.found.followers if tried.found else ()
@@ -106,13 +107,19 @@ def make_plan(
     )
 
 
-def _composer(rendered: Rendered, uses: Sequence[ImageUse], known: ResolvedImages, hints: TemplateHints) -> Composer:
+def _composer(
+    rendered: Rendered,
+    uses: Sequence[ImageUse],
+    known: ResolvedImages,
+    hints: TemplateHints,
+    head_start: HeadStart | None,
+) -> Composer:
     """What composes the chart of each attempt. Its templates do not print the record. hints: for the templates of the chart."""
     base, compared = (_without_record(chart) for chart in (rendered.chart, rendered.compared))
     base = compared if rendered.compared is rendered.chart else base
     origins = origins_of(rendered, uses)
     hints = hints if base.template_files() == hints.files else hints_for(base, compared)
-    return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), hints)
+    return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), hints, head_start)
 
 
 def _without_record(chart: Chart) -> Chart:

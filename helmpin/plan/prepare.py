@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
     from helmpin.config.settings import Settings
     from helmpin.lock import Lock
+    from helmpin.plan.head_start import HeadStart
     from helmpin.plan.jobs import KeptJobs
     from helmpin.plan.plan import Plan
     from helmpin.plan.rendered import Rendered
@@ -119,6 +120,7 @@ def prepare(
             hints=hints,
             values_only=values_only,
             relock=relock,
+            head_start=started.head_start,
         )
         notes.say_exemptions(plan, settings)
         notes.say_left_out_tags(plan, settings)
@@ -173,6 +175,7 @@ class _Started(NamedTuple):
     reading: PreviousReading | None
     merged: MergedValues | None
     locked: LockReading
+    head_start: HeadStart | None
 
 
 def _start(
@@ -214,8 +217,21 @@ def _start(
     early = start_early(task, staged, compared)
     if early:
         stack.callback(early.process.stop, grace=0)
+    head_start = None
+    if early and not early.renderer.post_renderer:
+        from helmpin.plan.head_start import HeadStart
+
+        head_start = HeadStart(early.renderer, compared)
+        stack.callback(head_start.stop)
     return _Started(
-        task=task, staged=staged, compared=compared, early=early, reading=reading, merged=merged, locked=locked
+        task=task,
+        staged=staged,
+        compared=compared,
+        early=early,
+        reading=reading,
+        merged=merged,
+        locked=locked,
+        head_start=head_start,
     )
 
 

@@ -7,12 +7,10 @@ OCI image-spec (annotations.md, config.md); label-schema.org for older images.
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from helmpin import env
+from helmpin.cache import folder, write
 from helmpin.image.reference import valid_digest
 from helmpin.named_tuple import NamedTuple
 from helmpin.registry.errors import RegistryError
@@ -104,7 +102,7 @@ def _text(value: Any) -> str:
 
 
 def _file(digest: str) -> Path:
-    return env.cache_home() / "helm-pin" / "images" / f"{digest.replace(':', '-')}.json"
+    return folder() / "images" / f"{digest.replace(':', '-')}.json"
 
 
 def cached(digest: str) -> Details | None:
@@ -121,12 +119,4 @@ def cached(digest: str) -> Details | None:
 
 def cache(digest: str, details: Details) -> None:
     """Cache what is known about a digest, for good. If it cannot be written, registries will be asked again."""
-    file = _file(digest)
-    scratch = file.with_suffix(f".{os.getpid()}-{id(details)}")
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            scratch.write_text(json.dumps(details.as_data()), encoding="utf-8")
-            scratch.replace(file)
-        except OSError:
-            scratch.unlink(missing_ok=True)
+    write(_file(digest), json.dumps(details.as_data()))

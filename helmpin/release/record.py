@@ -20,6 +20,13 @@ _MOST_SHOWN = 5
 """The most images that a message lists."""
 
 
+def now() -> str:
+    """The time, as a record has it (RFC 3339)."""
+    from datetime import datetime, timezone
+
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 class Image(NamedTuple):
     """One image of a revision."""
 

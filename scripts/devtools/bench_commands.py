@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from . import cluster as clusters
 from .api import Cluster
@@ -22,6 +23,16 @@ from .images import push
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "bench"
+
+
+class Case(NamedTuple):
+    """One row: a command of helm-pin's beside one of helm's."""
+
+    name: str
+    ours: Sequence[str]
+    theirs: Sequence[str]
+    first: bool = False
+    """Whether each plan is the first of its kind: no earlier one has left anything in the cache (plan/head_start.py)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,46 +87,46 @@ def measure(helm: str, cluster: Cluster, folder: Path, options: argparse.Namespa
     for chart, path in charts.items():
         for _ in range(revisions):
             run("pin", "upgrade", "-i", chart, str(path), "--namespace", chart, "--create-namespace", "--no-hooks")
-    cases: list[tuple[str, Sequence[str], Sequence[str]]] = [
-        ("--version (beside helm version)", ["pin", "--version"], ["version"])
-    ]
+    cases = [Case("--version (beside helm version)", ["pin", "--version"], ["version"])]
     for chart, path in charts.items():
         given = ["template", "x", str(path)]
-        cases.append(
-            (f"plan --no-cluster {chart} (beside template)", ["pin", "plan", *given[1:], "--no-cluster"], given)
-        )
-        cases.append((f"template {chart}", ["pin", *given], given))
+        plan = Case(f"plan --no-cluster {chart} (beside template)", ["pin", "plan", *given[1:], "--no-cluster"], given)
+        cases += [plan, plan._replace(name=f"the same, the first time: {chart}", first=True)]
+        cases.append(Case(f"template {chart}", ["pin", *given], given))
         same = [str(path), "--namespace", chart, "--no-hooks"]
         for _ in range(revisions):  # as many as the other has: each upgrade reads them all
             run("upgrade", "-i", "plain", *same)
-        cases.append((f"upgrade {chart}", ["pin", "upgrade", chart, *same], ["upgrade", "plain", *same]))
+        upgrade = Case(f"upgrade {chart}", ["pin", "upgrade", chart, *same], ["upgrade", "plain", *same])
+        cases += [upgrade, upgrade._replace(name=f"the same, the first time: {chart}", first=True)]
         if path in options.chart:
             continue
         for command in (["pin", "upgrade", "-i", f"{chart}-kept"], ["upgrade", "-i", "plain-kept"]):
             run(*command, *same, "--set", "replicaCount=2")  # values that the next upgrade reuses: rendered by dry runs
         kept = ["pin", "upgrade", f"{chart}-kept", *same], ["upgrade", "plain-kept", *same]
-        cases.append((f"upgrade {chart}, values reused", *kept))
+        cases.append(Case(f"upgrade {chart}, values reused", *kept))
     for chart in charts:
         same = ["history", chart, "--namespace", chart, "--max", str(revisions)]
-        cases.append((f"history {chart}, {revisions} revisions", ["pin", *same], same))
+        cases.append(Case(f"history {chart}, {revisions} revisions", ["pin", *same], same))
     releases = ["rollback", "--namespace", "web", ""]
-    cases.append(("completion of a release", ["__complete", "pin", *releases], ["__complete", *releases]))
+    cases.append(Case("completion of a release", ["__complete", "pin", *releases], ["__complete", *releases]))
     print(
         "web: what `helm create` makes. stack: the same and 40 ConfigMaps of 15 KB, as a monitoring stack's dashboards"
     )
-    compare(cases, run, runs)
+    compare(cases, run, runs, folder / "CACHE" / "helm-pin")
 
 
-def compare(cases: Sequence[tuple[str, Sequence[str], Sequence[str]]], run: Callable[..., float], runs: int) -> None:
-    """Time both commands of each case, each as often the first as the second, and print a row for it."""
+def compare(cases: Sequence[Case], run: Callable[..., float], runs: int, cache: Path) -> None:
+    """Time both commands of each case, each as often the first as the second, and print a row for it. cache: helm-pin's."""
     print(f"{'':56}{'helm pin':>10}{'helm':>10}{'ratio':>8}{'starts':>8}   medians of {runs}, ms, in turn")
     start = 0.0
-    for name, ours, theirs in cases:
+    for name, ours, theirs, first in cases:
         run(*ours), run(*theirs)
         pairs = []
         for turn in range(runs):
-            first, second = (run(*each) for each in ((ours, theirs), (theirs, ours))[turn % 2])
-            pairs.append((first, second) if turn % 2 == 0 else (second, first))
+            for kept in cache.glob("attempt-*") if first else ():
+                kept.unlink()
+            one, other = (run(*each) for each in ((ours, theirs), (theirs, ours))[turn % 2])
+            pairs.append((one, other) if turn % 2 == 0 else (other, one))
         a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
         start = start or b  # of `helm version`, which comes first
         print(f"{name:56}{a * 1000:10.0f}{b * 1000:10.0f}{a / b:8.2f}{(a - b) / start:8.1f}")

@@ -35,6 +35,7 @@ ROOMS = [
         "password",
         "shapes",
         "named_tuple",
+        "cache",
     },
     {"private", "prefetch", "gate", "save"},
     {"image"},

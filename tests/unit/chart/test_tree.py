@@ -195,3 +195,17 @@ def test_the_budget_is_one_for_all() -> None:
     }
     with pytest.raises(HelmFailed, match="larger than"):
         Tree(chart("top") | big, budget).in_all_charts("templates/")
+
+
+def test_what_has_changed_is_told_down_to_packed_charts() -> None:
+    before = tree(chart("top"), packed("sub"), packed("other"))
+    after = before.copy()
+    assert after.changes_from(before) == {}
+    changes = {"values.yaml": b"a: 1", "templates/x.yaml": b"y", "charts/sub-1.0.0.tgz/templates/x.yaml": b"z"}
+    for path, data in changes.items():
+        after.write(path, data)
+    after.write("Chart.yaml", before.read("Chart.yaml"))
+    assert after.changes_from(before) == changes
+    list(after.packed())  # which writes the packed chart anew
+    assert after.changes_from(before) == changes
+    assert before.changes_from(before.copy()) == {}
