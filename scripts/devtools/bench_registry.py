@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from . import registry
 from .binaries import binary, tools
-from .images import MANIFEST
+from .images import INDEX, MANIFEST
 from .processes import Servers, opener
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--latency", type=int, nargs="+", default=[0, 50], help="milliseconds (default: 0 50)")
     parser.add_argument("--runs", type=int, default=5, help="of each tool in each case (default 5)")
+    parser.add_argument(
+        "--index", action="store_true", help="tags of indexes, as of most public images, not of manifests"
+    )
     parser.add_argument("--plan", action="store_true", help="the whole of helm pin plan")
     parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
     given = parser.parse_args(argv)
@@ -90,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             host = registry.start(servers, data=Path(folder) / "data")
             names = [f"bench/app{i}" for i in range(max(given.images))]
-            expected = {name: fill(host, name) for name in names}
+            expected = {name: fill(host, name, as_index=given.index) for name in names}
             using = plan_tools(Path(folder)) if given.plan else resolving_tools()
             rows = []
             for latency in given.latency:
@@ -223,15 +226,25 @@ def run(command: Sequence[str], stdin: str = "", **env: str) -> str:
 # ---- What they are run against --------------------------------------------------------------------------------------
 
 
-def fill(host: str, repository: str) -> str:
-    """Push an image without layers; its digest."""
+def fill(host: str, repository: str, *, as_index: bool = False) -> str:
+    """Push an image without layers, or an index with that image; the digest of the tag."""
     config = json.dumps({"architecture": "amd64", "os": "linux", "author": repository}).encode()
     place = send("POST", f"http://{host}/v2/{repository}/blobs/uploads/", b"")["Location"]
     send("PUT", f"{place}&digest={sha256(config)}", config)
     described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(config), "size": len(config)}
     document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": described, "layers": []}
     body = json.dumps(document).encode()
-    send("PUT", f"http://{host}/v2/{repository}/manifests/v1", body, MANIFEST)
+    if not as_index:
+        return put(host, repository, "v1", body, MANIFEST)
+    child = {"mediaType": MANIFEST, "digest": put(host, repository, sha256(body), body, MANIFEST), "size": len(body)}
+    child["platform"] = {"os": "linux", "architecture": "amd64"}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [child]}
+    return put(host, repository, "v1", json.dumps(index).encode(), INDEX)
+
+
+def put(host: str, repository: str, reference: str, body: bytes, kind: str) -> str:
+    """Push a manifest; its digest."""
+    send("PUT", f"http://{host}/v2/{repository}/manifests/{reference}", body, kind)
     return sha256(body)
 
 
