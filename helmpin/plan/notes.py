@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from helmpin import output
+from helmpin.chart.setargs import dotted_key, lookup
+from helmpin.image.reference import split
 from helmpin.image.uses import unmatched
+from helmpin.plan.value_index import leaves
 from helmpin.policy import is_allowed, left_out_tag
 
 if TYPE_CHECKING:
@@ -63,6 +67,22 @@ def say_kept_there(plan: Plan, lock: Lock) -> None:
         older = sorted(lock.kept.get(image.reference, ())) if image.reference and image.source else []
         if older and image.digest not in older:
             output.say(f"{image.image} gets {image.digest}; in {lock.name} a Job keeps {', '.join(older)}.")
+
+
+def say_reused_digests(plan: Plan, given: Mapping[str, Any]) -> None:
+    """Report the images whose digest stands in the values that the release keeps, beside the tag: another tag changes nothing then.
+    given: the values of this command. The digests of helm-pin's own record are not among those that are reused."""
+    reused = [(path, text) for path, text in leaves(plan.rendered.kept) if lookup(given, path) is None]
+    for image in plan.images:
+        tag, digits = split(image.image)[1], image.digest.partition(":")[2]
+        if image.via != "chart" or not tag:
+            continue
+        beside = (path for path, text in reused if isinstance(text, str) and text.endswith(digits) and tag not in text)
+        if keys := [dotted_key(path) for path in beside]:
+            output.say(
+                f"{image.image}: the digest is in the values that the release keeps ({', '.join(keys)}), so no tag changes it. "
+                f"To take the tag's again: {' '.join(f'--set {shlex.quote(key)}=null' for key in keys)}"
+            )
 
 
 def say_outside(plan: Plan) -> None:

@@ -531,3 +531,43 @@ def test_null_of_a_chart_over_a_default_of_its_subchart(twins: Twins) -> None:
     written(twins.chart, {"values.yaml": CHART["values.yaml"] + "db: {image: {}, port: 1}\n"})
     step("--reuse-values", "--set", "db.note=z")
     step("--reset-values")
+
+
+WITH_DIGEST_KEY = {
+    "values.yaml": "image: {repository: example.com/team/app, tag: v1, digest: ''}\n",
+    "templates/app.yaml": """\
+{{- $image := .Values.image }}
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}}
+template:
+  spec:
+    containers:
+      - name: app
+        image: {{ $image.repository }}:{{ $image.tag }}{{ with $image.digest }}@{{ . }}{{ end }}
+""",
+}
+
+
+def test_a_digest_whose_record_is_gone_is_named_where_it_wins_over_a_tag(twins: Twins, tmp_path: Path) -> None:
+    """Plain helm keeps the digest among the values, and has dropped the revision that says whose it is."""
+    chart = written(tmp_path / "keyed", WITH_DIGEST_KEY)
+    same = [OURS, chart, UNVALIDATED]
+    assert twins.pin("upgrade", "--install", *same, "--reset-values").status == 0
+    (first,) = twins.images()
+    kept = twins.helm("upgrade", *same, "--reuse-values", "--set", "image.tag=v2", "--history-max=1")
+    assert kept.status == 0, kept.stderr
+
+    done = twins.pin("upgrade", *same, "--reuse-values", "--set", "image.tag=v3")
+    digest = first.partition("@")[2]
+    assert done.status == 0 and twins.images() == [f"example.com/team/app:v3@{digest}"]
+    assert "(image.digest), so no tag changes it" in done.stderr
+    command = done.stderr.partition("To take the tag's again: ")[2].splitlines()[0]
+    assert command == "--set image.digest=null"
+
+    done = twins.pin("upgrade", *same, "--reuse-values", *command.split())
+    assert done.status == 0 and "no tag changes it" not in done.stderr
+    (image,) = twins.images()
+    assert image.startswith("example.com/team/app:v3@") and not image.endswith(digest)
+    done = twins.pin("upgrade", *same, "--reuse-values")
+    assert done.status == 0 and "no tag changes it" not in done.stderr

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from helmpin.plan.images import ImagePlan
-from helmpin.plan.notes import say_outside
+from helmpin.plan.notes import say_outside, say_reused_digests
 from helmpin.plan.plan import Plan
 from helmpin.release.record import Record
 from helmpin.render.diff import Follower
 from helmpin.render.output import Render, parse
-from tests.support.plans import image
+from tests.support import plans
+from tests.support.plans import A, image
 from tests.support.renders import document
 
 
@@ -63,3 +65,39 @@ def test_how_many_digests_came_from_a_lock_is_said(capsys: pytest.CaptureFixture
     images = (image("example.com/a:1", source="lock"), image("example.com/b:1"))
     say_outside(Planned(outside(), images=images, record=Record("", "", (), lock="lock.yaml")))  # type: ignore[arg-type]
     assert capsys.readouterr().err == "Digests from lock.yaml: 1 of 2 images.\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "given", "written", "via", "keys"),
+    [
+        ({"image": {"tag": "1", "digest": A}}, {}, f"example.com/a:1@{A}", "chart", ["image.digest"]),
+        (
+            {"image": {"sha": A.partition(":")[2]}},
+            {"image": {"tag": "1"}},
+            f"example.com/a:1@{A}",
+            "chart",
+            ["image.sha"],
+        ),
+        ({"a.b": {"digest": A}, "c": A}, {}, f"example.com/a:1@{A}", "chart", [r"'a\.b.digest'", "c"]),
+        ({"image": {"digest": A}}, {"image": {"digest": A}}, f"example.com/a:1@{A}", "chart", []),  # the user gives it
+        ({"image": {"tag": f"1@{A}"}}, {}, f"example.com/a:1@{A}", "chart", []),  # another tag replaces it
+        ({"image": {"digest": A}}, {}, f"example.com/a@{A}", "chart", []),  # there is no tag
+        ({"image": {"digest": A}}, {}, "example.com/a:1", "values", []),
+        ({"image": {"digest": plans.digest("b"), "n": 5, "no": None}}, {}, f"example.com/a:1@{A}", "chart", []),
+    ],
+)
+def test_a_reused_digest_that_wins_over_a_tag_is_named(
+    kept: Any,
+    given: Any,
+    written: str,
+    via: str,
+    keys: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan = plans.plan(tmp_path, image(written, via=via))
+    plan = plan._replace(rendered=plan.rendered._replace(kept=kept))
+    say_reused_digests(plan, given)
+    said = capsys.readouterr().err
+    assert bool(said) == bool(keys)
+    assert all(f"--set {key}=null" in said for key in keys), said
