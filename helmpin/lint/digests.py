@@ -8,16 +8,16 @@ from typing import Any
 
 from helmpin import output
 from helmpin.chart.setargs import Setting, dotted_key, lookup
+from helmpin.chart.value_keys import last_key
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit
 from helmpin.lint.values_files import ValuesFile
 from helmpin.lint.wanted import Wanted, note_on_digest, note_on_tag, placed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
-from helmpin.plan.template_scan import is_literal
-from helmpin.plan.value_index import leaves
-from helmpin.plan.value_keys import last_key
+from helmpin.search.value_index import leaves
 from helmpin.shapes import text_of
+from helmpin.templates.scan import is_literal
 
 _OWN_TAG = re.compile(r"(?:image[-_]?)?(?:tag|version)$", re.IGNORECASE)
 """The key of a tag, in a map of one image."""

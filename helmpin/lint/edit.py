@@ -12,8 +12,8 @@ import yaml
 
 from helmpin import kube_yaml
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
+from helmpin.chart.value_keys import PART_KEY
 from helmpin.errors import HelmFailed
-from helmpin.plan.value_keys import PART_KEY
 from helmpin.yaml_position import child, compose, index, span
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")

@@ -9,18 +9,18 @@ from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.chart.stage import Chart
+from helmpin.chart.value_keys import REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lint.finding import Location, inside
 from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Shown, marked_copies
 from helmpin.lint.values_files import ValuesFile
-from helmpin.plan import render_failure
-from helmpin.plan.anchors import anchors, holding, in_scope
-from helmpin.plan.value_index import ValueIndex, scope_of
-from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.render.actions import actions
 from helmpin.render.output import Render
+from helmpin.search import render_failure
+from helmpin.search.anchors import anchors, holding, in_scope
+from helmpin.search.value_index import ValueIndex, scope_of
 from helmpin.shapes import text_of
 from helmpin.yaml_position import span
 

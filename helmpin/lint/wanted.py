@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
+from helmpin.chart.value_keys import PART_KEY
 from helmpin.lint.edit import CannotEdit, depth_of
 from helmpin.lint.values_files import ValuesFile
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.value_keys import PART_KEY
 from helmpin.shapes import text_of
 from helmpin.yaml_position import span
 

@@ -12,10 +12,10 @@ from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.helm import HelmProcess
 from helmpin.named_tuple import NamedTuple
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.template_hints import TemplateHints
 from helmpin.policy import is_allowed
 from helmpin.render.output import Render
 from helmpin.render.repeatable import others
+from helmpin.templates.hints import TemplateHints
 
 AGAIN = 3
 """How many more renders are made where no other results are to be had."""

@@ -8,15 +8,15 @@ from typing import Any
 from helmpin.asked import ANNOTATION
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.errors import HelmFailed, Refused
-from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.noise import Noise
-from helmpin.plan.record_filter import may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.varying import Varying
 from helmpin.release.record import Record
 from helmpin.render.needs import evaluates_text, texts
 from helmpin.render.output import Render
+from helmpin.search.attempt import Attempt
+from helmpin.templates.record_filter import may_expose_record
 
 _ABSENT = object()
 SORT_IT = (

@@ -14,31 +14,31 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.reference import pinned_form, split
 from helmpin.image.uses import ImageUse, UseKey
-from helmpin.plan import template_pins
-from helmpin.plan.attempt import Attempt, Facts
-from helmpin.plan.candidates import candidates
-from helmpin.plan.declared import with_declared
 from helmpin.plan.jobs import JobFollower
 from helmpin.plan.places import Places
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import Search
-from helmpin.plan.spelled_out import spelled_out
-from helmpin.plan.template_hints import TemplateHints, chart_folder
-from helmpin.plan.template_scan import PRINTED_IMAGE, TemplateScan, chains, has_word, is_written
-from helmpin.plan.tried import Tried
-from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.plan.varying import Varying
 from helmpin.release.record import Record
 from helmpin.render.needs import texts
 from helmpin.render.output import Render
 from helmpin.render.repeatable import PREFIX
+from helmpin.search.attempt import Attempt, Facts
+from helmpin.search.candidates import candidates
+from helmpin.search.declared import with_declared
+from helmpin.search.search import Search
+from helmpin.search.tried import Tried
+from helmpin.search.value_index import ValueIndex, scope_of
+from helmpin.templates.hints import TemplateHints, chart_folder
+from helmpin.templates.pins import PRINT_FILE, TemplatePin, pinned_template, pinned_text, printer
+from helmpin.templates.scan import PRINTED_IMAGE, TemplateScan, chains, has_word, is_written
+from helmpin.templates.spelled_out import spelled_out
 from helmpin.timeline import step
 
 if TYPE_CHECKING:
     from helmpin.plan.head_start import HeadStart
-    from helmpin.plan.one_for_all import OneForAll
-    from helmpin.plan.value_probe import ValueProbe
-    from helmpin.plan.values_only import ValuesSearch
+    from helmpin.search.one_for_all import OneForAll
+    from helmpin.search.value_probe import ValueProbe
+    from helmpin.search.values_only import ValuesSearch
 
 
 class Composer:
@@ -102,8 +102,8 @@ class Composer:
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried and rejected."""
-        from helmpin.plan.probe_places import Probed
-        from helmpin.plan.value_probe import ValueProbe
+        from helmpin.search.probe_places import Probed
+        from helmpin.search.value_probe import ValueProbe
 
         reads, alone = cache(self._reads), self._hints.printed_alone
         probed = []
@@ -116,13 +116,13 @@ class Composer:
 
     def one_for_all(self, attempt: Attempt) -> OneForAll:
         """The search for a value that pins all uses of an image, where values and templates each pin some."""
-        from helmpin.plan.one_for_all import OneForAll
+        from helmpin.search.one_for_all import OneForAll
 
         return OneForAll(attempt, self._facts, self._value_index(), self._scan)
 
     def values_search(self, attempt: Attempt) -> ValuesSearch:
         """The search for values that pin what only templates pin in an attempt."""
-        from helmpin.plan.values_only import ValuesSearch
+        from helmpin.search.values_only import ValuesSearch
 
         facts = [fact for fact in self._facts if fact.use.key not in self._fixed]
         return ValuesSearch(attempt, facts, self._value_index(), self._scan)
@@ -176,7 +176,7 @@ class Composer:
         fails if a template that may vary prints an image then in another place."""
         base = self._base if to_deploy else self._compared
         templates = base.template_files()
-        by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
+        by_path: dict[str, list[TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
             for use, pin in self._places.to_pin(key):
                 pin = pin._replace(may_become=self._forms_by_values(attempt, use))  # noqa: PLW2901
@@ -185,12 +185,10 @@ class Composer:
         files: dict[str, str] = {}
         for path, pins in by_path.items():
             if path in templates:
-                files[path] = template_pins.pinned_template(path, templates[path], pins)
-                files[template_pins.PRINT_FILE] = template_pins.printer(
-                    must_find=to_deploy and self.varying.when_deployed()
-                )
+                files[path] = pinned_template(path, templates[path], pins)
+                files[PRINT_FILE] = printer(must_find=to_deploy and self.varying.when_deployed())
             else:
-                files[path] = template_pins.pinned_text(base.crd_files()[path], pins)
+                files[path] = pinned_text(base.crd_files()[path], pins)
         return base.with_files(files).annotated(ANNOTATION, record.to_json())
 
     def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:

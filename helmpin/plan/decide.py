@@ -13,10 +13,10 @@ from helmpin.image.reference import Reference, valid_digest
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.attempt import NO_RENDER_LEFT, Attempt
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem, is_locked
 from helmpin.render.diff import Follower
+from helmpin.search.attempt import NO_RENDER_LEFT, Attempt
 
 
 class Decided(NamedTuple):

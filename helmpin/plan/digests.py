@@ -22,9 +22,9 @@ from helmpin.plan.images import Problem, references_of
 from helmpin.plan.jobs import JobFollower, KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.value_hints import naming_numbers, read_on_lines
-from helmpin.plan.value_index import leaves
 from helmpin.registry import RegistryError, Resolved
 from helmpin.render.needs import texts
+from helmpin.search.value_index import leaves
 from helmpin.shapes import text_of
 
 

@@ -11,10 +11,10 @@ from helmpin.image.hints import let_through
 from helmpin.image.reference import split
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.images import Problem
 from helmpin.render.diff import Comparison, is_pin
+from helmpin.search.attempt import Attempt
 
 
 class Explainer(NamedTuple):

@@ -15,7 +15,6 @@ from helmpin.errors import HelmFailed
 from helmpin.image.uses import ImageUse, UseKey, without_image
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.attempt import NO_PINS, Attempt
 from helmpin.plan.chance import ended, refuse_chance, start_again, start_others
 from helmpin.plan.checks import (
     SORT_IT,
@@ -30,26 +29,27 @@ from helmpin.plan.explain import Explainer
 from helmpin.plan.images import Problem
 from helmpin.plan.jobs import JobFollower, KeptJobs
 from helmpin.plan.noise import Noise
-from helmpin.plan.only_needed import OnlyNeeded
 from helmpin.plan.origins import origins_of
 from helmpin.plan.outcomes import Outcomes
 from helmpin.plan.plan import Plan
-from helmpin.plan.record_filter import filter_record
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import Search
-from helmpin.plan.template_hints import TemplateHints, hints_for
 from helmpin.policy import is_allowed
 from helmpin.release.record import Record, now
 from helmpin.render.diff import Comparison, compare
 from helmpin.render.needs import Needs, needs
 from helmpin.render.output import Render
+from helmpin.search.attempt import NO_PINS, Attempt
+from helmpin.search.only_needed import OnlyNeeded
+from helmpin.search.search import Search
+from helmpin.templates.hints import TemplateHints, hints_for
+from helmpin.templates.record_filter import filter_record
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
     from helmpin.plan.head_start import HeadStart
-    from helmpin.plan.one_for_all import OneForAll
-    from helmpin.plan.value_probe import ValueProbe
-    from helmpin.plan.values_only import ValuesSearch
+    from helmpin.search.one_for_all import OneForAll
+    from helmpin.search.value_probe import ValueProbe
+    from helmpin.search.values_only import ValuesSearch
 
 
 def make_plan(

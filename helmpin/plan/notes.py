@@ -10,8 +10,8 @@ from helmpin import output
 from helmpin.chart.setargs import dotted_key, lookup
 from helmpin.image.reference import split
 from helmpin.image.uses import unmatched
-from helmpin.plan.value_index import leaves
 from helmpin.policy import is_allowed, left_out_tag
+from helmpin.search.value_index import leaves
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart

@@ -12,13 +12,13 @@ from helmpin.image.reference import Reference
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.lock import Lock
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.attempt import Attempt
 from helmpin.plan.decide import Decided, plan_images
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.rendered import Rendered
 from helmpin.release.record import Image, Record, Undo
 from helmpin.render.diff import Follower
+from helmpin.search.attempt import Attempt
 
 
 class Outcomes(NamedTuple):

@@ -10,8 +10,8 @@ from helmpin.image.documents import Document
 from helmpin.image.reference import pinned_form
 from helmpin.image.uses import ImageUse, UseKey
 from helmpin.plan.jobs import JobFollower
-from helmpin.plan.template_pins import TemplatePin, by_order, locate
 from helmpin.plan.varying import Varying
+from helmpin.templates.pins import TemplatePin, by_order, locate
 
 
 class Places:

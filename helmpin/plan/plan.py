@@ -11,7 +11,7 @@ from helmpin.image.hints import LET_THROUGH, let_through, named
 from helmpin.image.outside_pods import is_url
 from helmpin.image.reference import Reference, split
 from helmpin.named_tuple import NamedTuple
-from helmpin.plan.template_scan import is_literal
+from helmpin.templates.scan import is_literal
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart

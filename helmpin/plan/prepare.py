@@ -84,10 +84,10 @@ def prepare(
         task, staged, reading = started.task, started.staged, started.reading
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.plan import notes
-        from helmpin.plan.declared import look_ahead
         from helmpin.plan.loop import make_plan
-        from helmpin.plan.template_hints import hints_for
         from helmpin.registry import warm_up
+        from helmpin.search.declared import look_ahead
+        from helmpin.templates.hints import hints_for
 
         notes.say_repeated(staged)
         if not settings.locked:

@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath, dotted_key, lookup
+from helmpin.chart.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.errors import Refused
 from helmpin.image.hints import invalid_hint, is_valid
 from helmpin.image.reference import split
-from helmpin.plan.spelled_out import spelled_out
-from helmpin.plan.template_scan import PRINTED_IMAGE, chains
-from helmpin.plan.value_index import leaves, scope_of
-from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY, last_key
+from helmpin.search.value_index import leaves, scope_of
 from helmpin.shapes import text_of
+from helmpin.templates.scan import PRINTED_IMAGE, chains
+from helmpin.templates.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart

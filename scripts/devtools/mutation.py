@@ -184,9 +184,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "rooms",
         nargs="*",
-        default=["plan", "render"],
+        default=["plan", "search", "templates", "render"],
         metavar="ROOM[/MODULE]",
-        help="rooms of helmpin, or single modules such as plan/search (default plan render)",
+        help="rooms of helmpin, or single modules such as search/search (default plan search templates render)",
     )
     parser.add_argument(
         "--sample", type=int, default=0, help="try so many changes of all, drawn with --seed (default all)"

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.image.uses import ImageUse
-from helmpin.plan.template_pins import (
+from helmpin.render.output import Render, parse
+from helmpin.templates.pins import (
     PRINT_FILE,
     UNLIKE_BEFORE,
     TemplatePin,
@@ -26,7 +27,6 @@ from helmpin.plan.template_pins import (
     pinned_template,
     printer,
 )
-from helmpin.render.output import Render, parse
 from scripts.devtools.binaries import binary
 
 WEB, SIDE = "example.com/team/web:1.2.3", "side:1"

@@ -46,6 +46,8 @@ ROOMS = [
     {"release", "render"},
     {"lock"},
     {"verify"},
+    {"templates"},
+    {"search"},
     {"plan", "audit"},
     {"command_table"},
     {"request", "help_text", "completion", "settings_schema"},

@@ -13,15 +13,15 @@ from helmpin.chart.setargs import dotted_key
 from helmpin.errors import HelmFailed
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.uses import ImageUse
-from helmpin.plan import template_pins
-from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.explain import Explainer
 from helmpin.plan.origins import origins_of
-from helmpin.plan.template_hints import hints_for
 from helmpin.release.record import Record
 from helmpin.render.diff import Comparison, compare
 from helmpin.render.repeatable import repeatable
+from helmpin.search.attempt import Attempt
+from helmpin.templates import pins
+from helmpin.templates.hints import hints_for
 from tests.support.plans import Ask, Renderer, annotations, chart, rendered
 from tests.support.renders import POD, digest, document, pod
 
@@ -125,7 +125,7 @@ def test_the_template_pins_what_it_has_written_itself_though_a_value_says_the_sa
     attempt = made.first()
     assert attempt.by_template == {made.uses[0].key} and not attempt.settings
     files = made.files(attempt)
-    assert files[template_pins.PRINT_FILE] == template_pins.printer(must_find=False)
+    assert files[pins.PRINT_FILE] == pins.printer(must_find=False)
     assert made.composer.chart(attempt, RECORD, to_deploy=True).template_files() == files
     assert f'"{FILE}"' not in files[FILE] and LITERAL in files[FILE] and f"@{A}" in files[FILE]
 
@@ -318,7 +318,7 @@ def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_pat
     assert "{{ randAlpha" not in composer.chart(pinned, RECORD).template_files()[FILE]
     deployed = composer.chart(pinned, RECORD, to_deploy=True).template_files()
     assert "{{ randAlpha 5 }}" in deployed[FILE]
-    assert template_pins.UNLIKE_BEFORE in deployed[template_pins.PRINT_FILE], "it may print other places then"
+    assert pins.UNLIKE_BEFORE in deployed[pins.PRINT_FILE], "it may print other places then"
 
 
 # -- post-renderers -----------------------------------------------------------------------------------------------------
@@ -381,8 +381,8 @@ def test_what_is_deployed_must_find_its_places_if_a_template_may_vary(
     renderer = Renderer(lambda _: pod("t/web:1"), post_renderer)
     made = Made(tmp_path, pod("t/web:1"), {FILE: f"{LITERAL}# {more}\n"}, renderer=renderer)
     deployed = made.composer.chart(made.first(), RECORD, to_deploy=True).template_files()
-    assert deployed[template_pins.PRINT_FILE] == template_pins.printer(must_find=must_find)
-    assert made.files(made.first())[template_pins.PRINT_FILE] == template_pins.printer(must_find=False)
+    assert deployed[pins.PRINT_FILE] == pins.printer(must_find=must_find)
+    assert made.files(made.first())[pins.PRINT_FILE] == pins.printer(must_find=False)
 
 
 def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Exemption, ImageRule, Settings
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
-from helmpin.plan.attempt import Attempt
 from helmpin.plan.decide import Decided, plan_images
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem, references_of
 from helmpin.registry import RegistrySettings, Resolved
 from helmpin.render.diff import Follower
 from helmpin.render.output import ImageUse
+from helmpin.search.attempt import Attempt
 from tests.support.renders import POD, digest
 
 A, B = digest("a"), digest("b")

@@ -20,9 +20,9 @@ from helmpin.plan.chance import AGAIN
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.loop import make_plan
 from helmpin.plan.plan import Plan
-from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import Image, Undo, parse
+from helmpin.search.search import MOST_ATTEMPTS, MOST_REPAIRS
 from tests.support.plans import Ask, Renderer, annotations, chart, never, rendered
 from tests.support.renders import digest, document, pod
 
