@@ -77,12 +77,21 @@ def say_reused_digests(plan: Plan, given: Mapping[str, Any]) -> None:
         tag, digits = split(image.image)[1], image.digest.partition(":")[2]
         if image.via != "chart" or not tag:
             continue
-        beside = (path for path, text in reused if isinstance(text, str) and text.endswith(digits) and tag not in text)
-        if keys := [dotted_key(path) for path in beside]:
-            output.say(
-                f"{image.image}: the digest is in the values that the release keeps ({', '.join(keys)}), so no tag changes it. "
-                f"To take the tag's again: {' '.join(f'--set {shlex.quote(key)}=null' for key in keys)}"
-            )
+        paths = [path for path, text in reused if isinstance(text, str) and text.endswith(digits) and tag not in text]
+        if not paths:
+            continue
+        # a null would not do: with --reuse-values, Helm has made the reused values the chart's own
+        empty = [
+            f"--set {shlex.quote(dotted_key(path))}=" for path in paths if not any(isinstance(p, int) for p in path)
+        ]
+        lists = [
+            dotted_key(path[: at[0]]) for path in paths if (at := [i for i, p in enumerate(path) if isinstance(p, int)])
+        ]
+        again = [f"give {name} again without it" for name in dict.fromkeys(lists)]
+        output.say(
+            f"{image.image}: the digest is in the values that the release keeps ({', '.join(map(dotted_key, paths))}), so no tag "
+            f"changes it. To take the tag's again: {', '.join([*([' '.join(empty)] if empty else []), *again])}"
+        )
 
 
 def say_outside(plan: Plan) -> None:
