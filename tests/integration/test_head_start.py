@@ -13,7 +13,7 @@ import pytest
 from tests.support.post_renderer import through
 from tests.support.registry_servers import Server, distribution
 from tests.support.twins import written
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
 
 pytestmark = whichever_helm
 
@@ -174,14 +174,15 @@ def test_other_values_are_another_plan(machine: Workstation, chart: Path, server
 
 
 def test_a_cache_that_takes_no_files_is_done_without(machine: Workstation, chart: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    machine = machine.with_env(HELM_CACHE_HOME=str(tmp_path / "file"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "helm-pin").write_text("this is a file")
     assert plan(machine, chart) == plan(machine, chart)
 
 
 def test_a_post_renderer_runs_no_more_often(machine: Workstation, chart: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     machine, flags = through(machine, tmp_path, f"echo ran >> {log}\ncat\n")
+    (tmp_path / "plugins" / "helm-pin").symlink_to(CHECKOUT)  # where Helm 4 finds the other plugin, too
     runs = []
     for _ in range(2):
         log.write_text("")
