@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helmpin import env, prefetch, timeline
-from helmpin.cache import folder, write
+from helmpin.cache import folder, read, write
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
@@ -287,8 +287,8 @@ def _started(args: Sequence[str]) -> Iterator[None]:
 def _read_help(cache: Path) -> dict[str, str]:
     """The cached help by command; empty if the file is missing or was not written by _cached_help()."""
     try:
-        found = json.loads(cache.read_text()) if cache.is_file() else {}
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(read(cache) or "{}")
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and all(isinstance(text, str) and text for text in found.values()) else {}
 

@@ -1,8 +1,9 @@
 """A head start for the render that confirms a plan: it runs beside the plain render instead of after it.
 
 While no tag moves, a chart's first attempt is the same as last time. So helm's cache keeps what that attempt changes in the chart,
-and the digests that it sets, and its render is begun with them. The plan takes it only if it arrives at the very same chart and
-command itself; otherwise the render is ended unread. Nothing that is kept can change what a plan finds.
+and the strings that it sets, and its render is begun with them. The plan takes it only if it arrives at the very same chart and
+command itself; otherwise the render is ended unread. Nothing that is kept can change what a plan finds, or give helm another flag
+than --set-string.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helmpin import env
-from helmpin.cache import folder, write
+from helmpin.cache import folder, read, write
 from helmpin.errors import HelmPinError
 from helmpin.named_tuple import NamedTuple
 from helmpin.release.record import now
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_KEPT = 64
 """How many attempts are kept."""
+STRING = "--set-string"
 _CREATED = "{created}"
 """What stands for the time of the plan in what is kept."""
 
@@ -35,8 +37,13 @@ class First(NamedTuple):
 
     files: Mapping[str, str]
     """The text of each file that it changes in the chart, by path."""
-    arguments: Sequence[str]
-    """The --set arguments that it adds."""
+    strings: Sequence[str]
+    """What it sets, as --set-string takes it."""
+
+    @property
+    def arguments(self) -> list[str]:
+        """helm's arguments."""
+        return [word for text in self.strings for word in (STRING, text)]
 
 
 class HeadStart:
@@ -54,13 +61,14 @@ class HeadStart:
 
     def take(self, renderer: Renderer, chart: Chart, arguments: Sequence[str]) -> HelmProcess | None:
         """The render of this first attempt, if it was begun. It belongs to the caller then."""
-        first = First(chart.changes_from(self._chart), list(arguments))
-        if renderer == self._renderer and first == self._kept:
+        first = First(chart.changes_from(self._chart), list(arguments[1::2]))
+        # a map or list that is set whole, by another flag (setargs.py), may have any value of the user's in it
+        may_be_kept = renderer == self._renderer and list(arguments) == first.arguments
+        if may_be_kept and first == self._kept:
             process, self._process = self._process, None
             return process
         self.stop()
-        # a map or list that is set whole (setargs.py) may have values of the user's in it
-        if renderer == self._renderer and "--set-json" not in arguments:
+        if may_be_kept:
             self._keep(first)
         return None
 
@@ -74,30 +82,35 @@ class HeadStart:
         try:
             chart = self._chart.with_files(first.files)
             return self._renderer.helm.start(self._renderer.arguments(chart, first.arguments))
-        except (HelmPinError, OSError):  # the plan will say so, if it makes this attempt
+        except (
+            HelmPinError,
+            OSError,
+            ValueError,
+        ):  # not what was kept here; or the plan will say so, if it makes this attempt
             return None
 
     def _read(self) -> First | None:
         try:
-            kept = json.loads(self._file.read_bytes())
+            kept = json.loads(read(self._file))
             if kept["key"] != self._key:
                 return None
             files = {str(path): str(text).replace(_CREATED, self.created) for path, text in kept["files"].items()}
-            return First(files, [str(word) for word in kept["arguments"]])
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return First(files, [str(text) for text in kept["strings"]])
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
 
     def _keep(self, first: First) -> None:
         files = {path: text.replace(self.created, _CREATED) for path, text in first.files.items()}
-        write(self._file, json.dumps({"key": self._key, "files": files, "arguments": first.arguments}))
+        write(self._file, json.dumps({"key": self._key, "files": files, "strings": first.strings}))
 
 
 def _key(renderer: Renderer, chart: Chart) -> int:
-    """A checksum of the command, the user's values and Chart.yaml. It is too short to tell anybody a value."""
+    """A checksum of the command, the user's values and Chart.yaml. Of the values it has one byte: that tells most others apart, and
+    tells nobody a value."""
     copies = [copy for copy, _ in renderer.values.originals]
-    words = [word for word in (*renderer.flags, *renderer.values.arguments) if not any(copy in word for copy in copies)]
-    command = json.dumps([renderer.helm.binary, env.namespace(), *renderer.command, *words])
-    checksum = zlib.crc32(f"{command}{chart.text('Chart.yaml')}".encode(errors="surrogateescape"))
+    given = json.dumps([word for word in renderer.values.arguments if not any(copy in word for copy in copies)])
+    values = zlib.crc32(given.encode(errors="surrogateescape"))
     for copy in copies:
-        checksum = zlib.crc32(Path(copy).read_bytes(), checksum)
-    return checksum
+        values = zlib.crc32(Path(copy).read_bytes(), values)
+    command = json.dumps([renderer.helm.binary, env.namespace(), *renderer.command, *renderer.flags, values % 256])
+    return zlib.crc32(f"{command}{chart.text('Chart.yaml')}".encode(errors="surrogateescape"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from helmpin import output
 from helmpin.chart.setargs import dotted_key, lookup
+from helmpin.chart.value_keys import DIGEST_KEY, last_key
 from helmpin.image.reference import split
 from helmpin.image.uses import unmatched
 from helmpin.policy import is_allowed, left_out_tag
@@ -69,28 +70,30 @@ def say_kept_there(plan: Plan, lock: Lock) -> None:
             output.say(f"{image.image} gets {image.digest}; in {lock.name} a Job keeps {', '.join(older)}.")
 
 
-def say_reused_digests(plan: Plan, given: Mapping[str, Any]) -> None:
+def say_reused_digests(plan: Plan, given: Mapping[str, Any], reuse: str) -> None:
     """Report the images whose digest stands in the values that the release keeps, beside the tag: another tag changes nothing then.
-    given: the values of this command. The digests of helm-pin's own record are not among those that are reused."""
+
+    given: the values of this command. reuse: the flag with which it reuses the others. The digests of helm-pin's own record are not
+    among these.
+    """
     reused = [(path, text) for path, text in leaves(plan.rendered.kept) if lookup(given, path) is None]
     for image in plan.images:
-        tag, digits = split(image.image)[1], image.digest.partition(":")[2]
-        if image.via != "chart" or not tag:
+        digests = {image.digest, image.digest.partition(":")[2]}
+        paths = [path for path, text in reused if text in digests and DIGEST_KEY.search(last_key(path))]
+        if image.via != "chart" or not split(image.image)[1] or not paths:
             continue
-        paths = [path for path, text in reused if isinstance(text, str) and text.endswith(digits) and tag not in text]
-        if not paths:
-            continue
-        # a null would not do: with --reuse-values, Helm has made the reused values the chart's own
-        empty = [
-            f"--set {shlex.quote(dotted_key(path))}=" for path in paths if not any(isinstance(p, int) for p in path)
-        ]
-        lists = [
+        lists = {
             dotted_key(path[: at[0]]) for path in paths if (at := [i for i, p in enumerate(path) if isinstance(p, int)])
+        }
+        # a null would not do: with --reuse-values, Helm has made the reused values the chart's own
+        empty = [f"--set {shlex.quote(dotted_key(path))}=" for path in paths if all(isinstance(p, str) for p in path)]
+        ways = [
+            *([" ".join([reuse, *empty])] if empty else []),
+            *(f"give {name} again without it" for name in sorted(lists)),
         ]
-        again = [f"give {name} again without it" for name in dict.fromkeys(lists)]
         output.say(
             f"{image.image}: the digest is in the values that the release keeps ({', '.join(map(dotted_key, paths))}), so no tag "
-            f"changes it. To take the tag's again: {', '.join([*([' '.join(empty)] if empty else []), *again])}"
+            f"changes it. To take the tag's again: {', '.join(ways)}"
         )
 
 

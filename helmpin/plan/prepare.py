@@ -125,7 +125,8 @@ def prepare(
         notes.say_exemptions(plan, settings)
         notes.say_left_out_tags(plan, settings)
         if previous and rendered.kept:
-            notes.say_reused_digests(plan, started.merged.result() if started.merged else {})
+            given = started.merged.result() if started.merged else {}
+            notes.say_reused_digests(plan, given, _reusing(asked.flags) or REUSE)
         if taken:
             notes.say_unlike_lock(plan, taken)
             notes.say_kept_there(plan, taken)

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from helmpin.cache import folder, write
+from helmpin.cache import folder, read, write
 from helmpin.image.reference import valid_digest
 from helmpin.named_tuple import NamedTuple
 from helmpin.registry.errors import RegistryError
@@ -110,10 +110,10 @@ def cached(digest: str) -> Details | None:
     if not valid_digest(digest):
         return None
     try:
-        data = json.loads(_file(digest).read_text(encoding="utf-8"))
+        data = json.loads(read(_file(digest)))
         texts = {name: _text(data[name]) for name in _KEYS}
         return Details(**texts, platforms=tuple(map(_text, data["platforms"])), size=int(data["size"]))
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 

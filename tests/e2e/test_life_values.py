@@ -564,9 +564,9 @@ def test_a_digest_whose_record_is_gone_is_named_where_it_wins_over_a_tag(twins: 
     assert done.status == 0 and twins.images() == [f"example.com/team/app:v3@{digest}"]
     assert "(image.digest), so no tag changes it" in done.stderr
     command = done.stderr.partition("To take the tag's again: ")[2].splitlines()[0]
-    assert command == "--set image.digest="
+    assert command == "--reuse-values --set image.digest="
 
-    done = twins.pin("upgrade", *same, "--reuse-values", *command.split())
+    done = twins.pin("upgrade", *same, *command.split())
     assert done.status == 0 and "no tag changes it" not in done.stderr
     (image,) = twins.images()
     assert image.startswith("example.com/team/app:v3@") and not image.endswith(digest)

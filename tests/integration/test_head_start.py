@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,10 +135,13 @@ def test_what_is_damaged_is_not_used(machine: Workstation, chart: Path, damage: 
         {"files": {"templates/evil.yaml": POD % ("evil", "evil:1")}},
         {"files": {"templates/app.yaml": "{{ fail `no` }}"}},
         {"files": {"../../etc/x": "x", "": "y"}},
-        {"arguments": ["--set-string", "image.tag=2"]},
-        {"arguments": ["--no-such-flag"]},
+        {"strings": ["image.tag=2"]},
+        {"strings": ["--no-such-flag"]},
+        {"strings": ["a=\0b"]},
+        {"strings": ["a=\ud800b"]},
+        {"files": {"templates/\ud800.yaml": "\ud800"}},
         {"files": []},
-        {"arguments": 5},
+        {"strings": 5},
     ],
     ids=str,
 )
@@ -152,7 +156,28 @@ def test_what_somebody_put_there_changes_nothing(machine: Workstation, chart: Pa
     assert plan(machine, chart) == before
 
 
-def test_no_value_of_the_user_is_kept_and_nobody_else_may_read_it(
+def test_helm_gets_no_flag_from_there(machine: Workstation, chart: Path, tmp_path: Path) -> None:
+    before = plan(machine, chart)
+    (file,) = kept(machine)
+    good = json.loads(file.read_text())
+    for at in (f"--output-dir={tmp_path}/out", f"--post-renderer={tmp_path}/run"):
+        (tmp_path / "run").write_text(f"#!/bin/sh\ntouch {tmp_path}/out\ncat\n")
+        (tmp_path / "run").chmod(0o755)
+        file.write_text(json.dumps({**good, "strings": [at], "arguments": [at]}))
+        assert plan(machine, chart) == before
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_pipe_is_not_waited_for(machine: Workstation, chart: Path) -> None:
+    before = plan(machine, chart)
+    (file,) = kept(machine)
+    file.unlink()
+    os.mkfifo(file)
+    assert plan(machine, chart) == before
+    assert begins_early(machine, chart), "it has been replaced"
+
+
+def test_no_value_but_an_images_is_kept_and_nobody_else_may_read_it(
     machine: Workstation, chart: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "values.yaml").write_text("password: hunter2\n")

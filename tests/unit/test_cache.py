@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -51,3 +52,21 @@ def test_writers_at_once_leave_one_whole_text() -> None:
         writer.join()
     assert file.read_text() in texts
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_was_written_is_read() -> None:
+    file = cache.folder() / "x.json"
+    assert cache.read(file) == ""
+    cache.write(file, "é \udcff")
+    assert cache.read(file) == "é \udcff"
+
+
+def test_what_is_no_plain_file_or_too_large_is_not_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir()
+    os.mkfifo(home / "pipe")
+    (home / "zero").symlink_to("/dev/zero")
+    (home / "large").write_text("12345")
+    monkeypatch.setattr(cache, "LARGEST", 5)
+    assert cache.read(home / "large") == "12345"
+    monkeypatch.setattr(cache, "LARGEST", 4)
+    assert [cache.read(home / name) for name in ("pipe", "zero", "large", "")] == ["", "", "", ""]

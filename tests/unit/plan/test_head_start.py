@@ -153,7 +153,7 @@ def test_a_value_that_is_set_whole_is_not_kept(helm: Starts, chart: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "error", [HelmFailed("helm template could not be started"), OSError(24, "Too many open files")]
+    "error", [HelmFailed("helm template could not be started"), OSError(24, "Too many open files"), ValueError("\0")]
 )
 def test_helm_that_cannot_be_started_is_for_the_attempt_to_say(helm: Starts, chart: Any, error: Exception) -> None:
     plan(renderer(helm), chart)

@@ -71,11 +71,28 @@ def test_how_many_digests_came_from_a_lock_is_said(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("kept", "given", "written", "said"),
     [
-        ({"image": {"tag": "1", "digest": A}}, {}, AT_DIGEST, ["(image.digest)", "again: --set image.digest=\n"]),
-        ({"image": {"sha": A.partition(":")[2]}}, {"image": {"tag": "1"}}, AT_DIGEST, ["--set image.sha="]),
-        ({"a.b": {"digest": A}, "c": A}, {}, AT_DIGEST, [r"(a\.b.digest, c)", r"--set 'a\.b.digest'= --set c=" + "\n"]),
-        ({"sidecars": [{"digest": A}], "x": A}, {}, AT_DIGEST, ["again: --set x=, give sidecars again without it"]),
-        ({"a": {"list": [A, [A]]}}, {}, AT_DIGEST, ["again: give a.list again without it\n"]),
+        (
+            {"image": {"tag": "1", "digest": A}},
+            {},
+            AT_DIGEST,
+            ["(image.digest)", "again: --reuse --set image.digest=\n"],
+        ),
+        ({"image": {"sha": A.partition(":")[2]}}, {"image": {"tag": "1"}}, AT_DIGEST, ["--reuse --set image.sha="]),
+        (
+            {"a.b": {"digest": A}, "sha256": A},
+            {},
+            AT_DIGEST,
+            [r"(a\.b.digest, sha256)", r"--reuse --set 'a\.b.digest'= --set sha256=" + "\n"],
+        ),
+        (
+            {"sidecars": [{"digest": A}], "digest": A},
+            {},
+            AT_DIGEST,
+            ["again: --reuse --set digest=, give sidecars again without it"],
+        ),
+        ({"a": {"list": [{"digest": A}, {"x": {"sha": A}}]}}, {}, AT_DIGEST, ["again: give a.list again without it\n"]),
+        ({"annotations": {"build": A}, "approved": [A], "digest": f"from {A}"}, {}, AT_DIGEST, []),  # of no image
+        ({"image": {"digest": A}}, {}, f"example.com/a:aaaa@{A}", ["(image.digest)"]),  # the tag is in the digest
         ({"image": {"digest": A}}, {"image": {"digest": A}}, AT_DIGEST, []),  # the user gives it
         ({"image": {"tag": f"1@{A}"}}, {}, AT_DIGEST, []),  # another tag replaces it
         ({"image": {"digest": A}}, {}, f"example.com/a@{A}", []),  # there is no tag
@@ -88,7 +105,7 @@ def test_a_reused_digest_that_wins_over_a_tag_is_named(
 ) -> None:
     plan = plans.plan(tmp_path, image(written, via="chart" if "@" in written else "values"))
     plan = plan._replace(rendered=plan.rendered._replace(kept=kept))
-    say_reused_digests(plan, given)
+    say_reused_digests(plan, given, "--reuse")
     printed = capsys.readouterr().err
     assert bool(printed) == bool(said)
     assert all(text in printed for text in said), printed
